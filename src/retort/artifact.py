@@ -1,0 +1,243 @@
+"""What a trained model is on disk: the only contract between training and serving.
+
+    models/trained/<YYYYmmddHHMMSS>_<name>/   one artifact: whole, self-contained, never changed once published
+    models/latest_model_config.json           the pointer: which artifact serves; people edit it by hand
+
+An artifact is written under a temporary name, synced and renamed; then the pointer is replaced atomically.  A process
+that dies at any moment leaves the old state or the new one, whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from retort.config import LongText
+from retort.errors import BadArtifact
+from retort.tasks import TASKS, Decoding, Task
+
+POINTER = "latest_model_config.json"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What serving needs to know of a model beyond its files: `config.json`'s `retort` object."""
+
+    task: str
+    max_seq_len: int
+    long_text: LongText
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    threshold: float = 0.5
+    graph: str = "model.onnx"  # the ONNX file that answers
+
+    @property
+    def decoding(self) -> Decoding:
+        """How this model's logits are read."""
+        return Decoding(self.labels, self.temperature, self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One published model."""
+
+    path: Path
+    family: str  # "BERT" or "ALBERT"
+    created: datetime
+    checksum: str  # SHA-256 of the manifest, hex
+    served: Served
+
+    @property
+    def version(self) -> str:
+        """What each answer names, such as `BERT 2026-01-06 22:06:23 4b4e44b2`."""
+        return f"{self.family} {self.created:%Y-%m-%d %H:%M:%S} {self.checksum[:8]}"
+
+    @property
+    def task(self) -> Task:
+        """The meaning of its logits."""
+        return TASKS[self.served.task]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """`latest_model_config.json`: the default model at the top level, further ones by name under `models`."""
+
+    model_dir: str  # relative to the models folder, or absolute
+    model_type: str  # the model's name, for people
+    max_seq_len: int | None = None  # serve shorter than trained
+
+
+def publish(models_dir: Path, name: str, write: Callable[[Path], None], created: datetime | None = None) -> Artifact:
+    """Let `write` fill a new folder, then make it the artifact `<created>_<name>` and point to it.
+
+    Whatever `write` raises leaves `models_dir` as it was.  `created` is UTC, now when not given; a folder of the same
+    second gets the next free one.
+    """
+    created = (created or datetime.now(UTC)).replace(microsecond=0)
+    trained = models_dir / "trained"
+    trained.mkdir(parents=True, exist_ok=True)
+    draft = trained / f".draft-{uuid.uuid4().hex}"
+    draft.mkdir()
+    try:
+        write(draft)
+        _write_json(draft / MANIFEST, {"created": created.isoformat(), "files": _checksums(draft)})
+        load_artifact(draft)
+        for file in [*draft.rglob("*"), draft]:
+            _sync(file)
+        final = _rename_to_free_name(draft, trained, created, name)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _sync(trained)
+    artifact = load_artifact(final, verify=False)
+    write_pointer(models_dir, Pointer(f"trained/{final.name}", name, artifact.served.max_seq_len))
+    return artifact
+
+
+def load_artifact(path: Path, verify: bool = True) -> Artifact:
+    """Read one artifact; with `verify`, every file's checksum too.
+
+    Raises BadArtifact, naming the file: one is missing, changed or cannot be understood.
+    """
+    if not path.is_dir():
+        raise BadArtifact(f"There is no model folder {path}.")
+    raw = _read_bytes(path / MANIFEST)
+    manifest, config = _read_json(path / MANIFEST), _read_json(path / "config.json")
+    try:
+        files = dict(manifest["files"])
+        created = datetime.fromisoformat(manifest["created"])
+    except (KeyError, TypeError, ValueError) as e:
+        raise BadArtifact(f"{path / MANIFEST} is damaged: expected `created` and `files` ({e!r}).") from e
+    if verify:
+        for file, expected in files.items():
+            if _sha256(path / file) != expected:
+                raise BadArtifact(f"{path / file} was changed or damaged: its SHA-256 is not the manifest's.")
+    served = _parse_served(path / "config.json", config)
+    for needed in (served.graph, "tokenizer.json", "config.json"):
+        if needed not in files:
+            raise BadArtifact(f"{path / MANIFEST} does not list {needed}, which serving needs.")
+    family = str(config.get("model_type", "bert")).upper()
+    return Artifact(path, family, created, hashlib.sha256(raw).hexdigest(), served)
+
+
+def read_pointer(models_dir: Path) -> Pointer:
+    """Read `latest_model_config.json`.
+
+    Raises BadArtifact: it is missing, no JSON, or lacks `model_dir`.
+    """
+    file = models_dir / POINTER
+    content = _read_json(file)
+    model_dir, max_seq_len = content.get("model_dir"), content.get("max_seq_len")
+    if not isinstance(model_dir, str) or not model_dir:
+        raise BadArtifact(f"{file} has no `model_dir`; expected the model's folder, such as `trained/2026…_minilm`.")
+    if max_seq_len is not None and (type(max_seq_len) is not int or max_seq_len < 3):
+        raise BadArtifact(f"{file}: expected `max_seq_len` to be a whole number of at least 3, got {max_seq_len!r}.")
+    return Pointer(model_dir, str(content.get("model_type", "")), max_seq_len)
+
+
+def write_pointer(models_dir: Path, pointer: Pointer) -> None:
+    """Replace the pointer atomically; further models that the file names are kept."""
+    file = models_dir / POINTER
+    content: dict[str, Any] = {
+        "model_dir": pointer.model_dir,
+        "model_type": pointer.model_type,
+        "max_seq_len": pointer.max_seq_len,
+    }
+    with contextlib.suppress(BadArtifact, KeyError):  # no pointer yet, or a damaged one: nothing to keep
+        content |= {"models": _read_json(file)["models"]}
+    draft = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
+    try:
+        _write_json(draft, content)
+        _sync(draft)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(models_dir)
+
+
+def load_pointed(models_dir: Path, verify: bool = True) -> Artifact:
+    """The artifact that the pointer names, cut to the pointer's `max_seq_len` where that is shorter."""
+    pointer = read_pointer(models_dir)
+    artifact = load_artifact(models_dir / pointer.model_dir, verify)
+    length = min(artifact.served.max_seq_len, pointer.max_seq_len or artifact.served.max_seq_len)
+    return replace(artifact, served=replace(artifact.served, max_seq_len=length))
+
+
+def _parse_served(file: Path, config: dict[str, Any]) -> Served:
+    try:
+        found = dict(config["retort"])
+        names = config["id2label"]
+        labels = tuple(str(names[str(i)]) for i in range(len(names)))
+        served = Served(labels=labels, **found)
+    except (KeyError, TypeError) as e:
+        raise BadArtifact(f"{file} is damaged: {e!r}; expected `id2label` and a `retort` object.") from e
+    if served.task not in TASKS:
+        raise BadArtifact(f"{file}: unknown task {served.task!r}; this version knows {', '.join(TASKS)}.")
+    if served.long_text not in get_args(LongText) or not labels or served.temperature <= 0:
+        raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
+    return served
+
+
+def _rename_to_free_name(draft: Path, trained: Path, created: datetime, name: str) -> Path:
+    stem = f"{created:%Y%m%d%H%M%S}_{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'model'}"
+    for suffix in ["", *(f"-{n}" for n in range(2, 1000))]:
+        final = trained / f"{stem}{suffix}"
+        if final.exists():
+            continue
+        try:
+            return draft.rename(final)
+        except OSError:
+            if not final.exists():  # else another trainer took the name meanwhile
+                raise
+    raise BadArtifact(f"{trained} holds a thousand models named {stem}.")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): _sha256(p) for p in files}
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as e:
+        raise BadArtifact(f"Cannot read {file}: {e.strerror}.") from e
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise BadArtifact(f"Cannot read {file}: {e.strerror}.") from e
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_bytes(file))
+    except ValueError as e:
+        raise BadArtifact(f"{file} is not JSON: {e}.") from e
+    if not isinstance(content, dict):
+        raise BadArtifact(f"{file}: expected a JSON object, got {type(content).__name__}.")
+    return content
+
+
+def _write_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Readers, splits and sources: files on disk become rows."""

@@ -1,0 +1,1 @@
+"""Runs exported models (no TensorFlow)."""

@@ -1,0 +1,68 @@
+"""Everything that can go wrong, as one tree.  It knows nothing of HTTP: `api/errors.py` gives each its status.
+
+RetortError
+├── BadUsage             the command line asks for something that cannot be (exit 2)
+│   ├── BadData          a file of labelled text cannot be used
+│   └── UnknownModel     no encoder or model of that name
+├── BadCheckpoint        a pretrained folder or archive cannot be read
+├── DownloadFailed       the network gave no (whole) file
+├── TrainingFailed       training cannot go on (NaN loss, full disk)
+├── BadArtifact          a trained model, or the pointer to it, is damaged or missing
+└── BadRequest           a client sent something that cannot be answered
+    ├── NotJson          the body is not (strict) JSON
+    ├── InvalidInput     JSON of the wrong shape; names the item's index where there is one
+    ├── TooManyTexts     more texts than one request may hold
+    └── TooManyTokens    more tokens than one request may hold
+"""
+
+
+class RetortError(Exception):
+    """Root of the tree.  The message says what was expected, what came, and what to do."""
+
+
+class BadUsage(RetortError):
+    """The command line or a setting asks for something that cannot be."""
+
+
+class BadData(BadUsage):
+    """A file of labelled text cannot be used."""
+
+
+class UnknownModel(BadUsage):
+    """No encoder or model of that name."""
+
+
+class BadCheckpoint(RetortError):
+    """A pretrained folder or archive cannot be read."""
+
+
+class DownloadFailed(RetortError):
+    """The network gave no (whole) file."""
+
+
+class TrainingFailed(RetortError):
+    """Training cannot go on."""
+
+
+class BadArtifact(RetortError):
+    """A trained model, or the pointer to it, is damaged or missing."""
+
+
+class BadRequest(RetortError):
+    """A client sent something that cannot be answered."""
+
+
+class NotJson(BadRequest):
+    """The body is not (strict) JSON."""
+
+
+class InvalidInput(BadRequest):
+    """JSON of the wrong shape."""
+
+
+class TooManyTexts(BadRequest):
+    """More texts than one request may hold."""
+
+
+class TooManyTokens(BadRequest):
+    """More tokens than one request may hold."""

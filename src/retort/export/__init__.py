@@ -1,0 +1,1 @@
+"""From weights to ONNX graphs, and the proof that they agree."""

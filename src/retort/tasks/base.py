@@ -1,0 +1,78 @@
+"""What a task is: the meaning of one kind of problem, from fields to prediction.  Knows no model, no file, no HTTP.
+
+CSV row / JSON body --parse--> Input --encode--> [Encoding, ...] ... logits --decode--> Prediction
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from retort.config import LongText
+from retort.tokenization.encoding import Encoding
+from retort.tokenization.tokenizer import Tokenizer
+
+Floats = npt.NDArray[np.float32]
+Targets = npt.NDArray[Any]
+Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One thing to predict on: a text, or a pair of texts."""
+
+    text: str
+    text_pair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How logits are read: the labels in the order of the logits, and what calibration found."""
+
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    threshold: float = 0.5  # multi-label: a label is predicted from this probability on
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one input.
+
+    `label` and `probability` are a string and a number, or lists of them where several labels may hold at once.
+    `ranked` holds every label with its probability, the most probable first.
+    """
+
+    label: str | list[str]
+    probability: float | list[float]
+    ranked: tuple[tuple[str, float], ...]
+
+
+class Task(Protocol):
+    """One entry of `TASKS`."""
+
+    name: str
+    head: str  # which of `model.heads.HEADS` it needs
+    activation: str  # "softmax" (one label holds) or "sigmoid" (each label by itself)
+    problem_type: str  # the Hugging Face name of the same
+
+    def parse(self, fields: Fields) -> Input:
+        """Fields `text` and perhaps `text_pair` become an Input.
+
+        Raises InvalidInput: a field is missing, no string, or not encodable as UTF-8.
+        """
+
+    def encode(
+        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
+    ) -> list[list[Encoding]]:
+        """The encodings of each input, at least one each."""
+
+    def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
+        """Logits (n_encodings, n_labels) of one input become its prediction."""
+
+    def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+        """The labels of each input become what the loss takes: (N,) int, or (N, n_labels) of 0 and 1."""
+
+    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
+        """Logits (N, n_labels), windows already averaged, against targets.  The first key selects the best epoch."""

@@ -1,0 +1,122 @@
+"""Text classification: one label a text (softmax), or any number of them (sigmoid)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from retort.config import LongText
+from retort.errors import InvalidInput
+from retort.tasks import metrics
+from retort.tasks.base import Decoding, Fields, Floats, Input, Prediction, Targets
+from retort.tokenization.encoding import Encoding, encode_pair, encode_text
+from retort.tokenization.tokenizer import Tokenizer
+
+
+class Classification:
+    """Exactly one of the labels holds for a text or a pair of texts."""
+
+    name = "classification"
+    head = "pooled"
+    activation = "softmax"
+    problem_type = "single_label_classification"
+
+    def parse(self, fields: Fields) -> Input:
+        """Fields `text` and perhaps `text_pair` become an Input; both must be strings of real characters."""
+        text, pair = _string(fields, "text"), fields.get("text_pair")
+        return Input(text, None if pair is None else _string(fields, "text_pair"))
+
+    def encode(
+        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
+    ) -> list[list[Encoding]]:
+        """The encodings of each input: several for a long text under `windows`, one otherwise."""
+        texts = [t for i in inputs for t in (i.text, i.text_pair) if t is not None]
+        tokens = iter(tokenizer.tokenize(texts))
+        return [
+            encode_text(next(tokens).ids, tokenizer, max_seq_len, long_text)
+            if i.text_pair is None
+            else encode_pair(next(tokens).ids, next(tokens).ids, tokenizer, max_seq_len)
+            for i in inputs
+        ]
+
+    def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
+        """The most probable label; windows are averaged before the softmax."""
+        probabilities = metrics.softmax(logits.mean(axis=0) / decoding.temperature)
+        ranked = _ranked(probabilities, decoding.labels)
+        return Prediction(*ranked[0], ranked)
+
+    def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+        """Index of each input's label, (N,) int64."""
+        index = {label: i for i, label in enumerate(labels)}
+        return np.array([index[gold[0]] for gold in golds], np.int64)
+
+    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
+        """accuracy, macro_f1 (over labels present in either), weighted_f1, ece, log_loss."""
+        n_labels = len(decoding.labels)
+        probabilities = metrics.softmax(logits / decoding.temperature)
+        predicted = probabilities.argmax(axis=-1)
+        matrix = metrics.confusion_matrix(targets, predicted, n_labels)
+        counts = matrix.sum(axis=1)
+        _, _, f1 = metrics.precision_recall_f1(matrix.diagonal(), matrix.sum(axis=0), counts)
+        present = counts + matrix.sum(axis=0) > 0
+        correct = predicted == targets
+        of_target = probabilities[np.arange(len(targets)), targets]
+        return {
+            "accuracy": float(correct.mean()),
+            "macro_f1": float(f1[present].mean()),
+            "weighted_f1": float((f1 * counts).sum() / counts.sum()),
+            "ece": metrics.expected_calibration_error(probabilities.max(axis=-1), correct),
+            "log_loss": float(-np.log(np.maximum(of_target, 1e-12)).mean()),
+        }
+
+
+class MultiLabelClassification(Classification):
+    """Any number of the labels, also none, hold for a text or a pair of texts."""
+
+    name = "multi_label_classification"
+    activation = "sigmoid"
+    problem_type = "multi_label_classification"
+
+    def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
+        """Every label whose probability reaches the threshold; windows are averaged before the sigmoid."""
+        probabilities = metrics.sigmoid(logits.mean(axis=0) / decoding.temperature)
+        ranked = _ranked(probabilities, decoding.labels)
+        chosen = [(label, p) for label, p in ranked if p >= decoding.threshold]
+        return Prediction([label for label, _ in chosen], [p for _, p in chosen], ranked)
+
+    def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+        """1 where a label holds, (N, n_labels) float32."""
+        index = {label: i for i, label in enumerate(labels)}
+        found = np.zeros((len(golds), len(labels)), np.float32)
+        for row, gold in enumerate(golds):
+            found[row, [index[label] for label in gold]] = 1.0
+        return found
+
+    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
+        """micro_f1, macro_f1 (over labels present in either), accuracy (all labels right), ece."""
+        probabilities = metrics.sigmoid(logits / decoding.temperature)
+        predicted, actual = probabilities >= decoding.threshold, targets > 0.5
+        hits = (predicted & actual).sum(axis=0)
+        n_predicted, n_actual = predicted.sum(axis=0), actual.sum(axis=0)
+        _, _, f1 = metrics.precision_recall_f1(hits, n_predicted, n_actual)
+        present = n_predicted + n_actual > 0
+        confidences = np.where(predicted, probabilities, 1 - probabilities)
+        return {
+            "micro_f1": float(2 * hits.sum() / max(1, n_predicted.sum() + n_actual.sum())),
+            "macro_f1": float(f1[present].mean()) if present.any() else 0.0,
+            "accuracy": float((predicted == actual).all(axis=1).mean()),
+            "ece": metrics.expected_calibration_error(confidences.ravel(), (predicted == actual).ravel()),
+        }
+
+
+def _ranked(probabilities: Floats, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-probabilities, kind="stable")
+    return tuple((labels[i], float(probabilities[i])) for i in order)
+
+
+def _string(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise InvalidInput(f"Expected `{name}` to be a string, got {type(value).__name__}.")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise InvalidInput(f"`{name}` holds a lone surrogate, which is no character; send valid Unicode.")
+    return value

@@ -1,0 +1,46 @@
+"""Encodings become batches: rectangles of ids that a model runs on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from retort.tokenization.encoding import Encoding
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Arrays (B, T): `input_ids`, `attention_mask` (1 on tokens, 0 on padding), `token_type_ids`."""
+
+    input_ids: Ids
+    attention_mask: Ids
+    token_type_ids: Ids
+
+
+def collate(encodings: Sequence[Encoding], pad_id: int, length: int | None = None) -> Batch:
+    """Pad encodings on the right to the longest of them, or to `length` tokens."""
+    width = length or max(map(len, encodings))
+    shape = (len(encodings), width)
+    ids, mask, types = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, e in enumerate(encodings):
+        ids[row, : len(e)] = e.ids
+        mask[row, : len(e)] = 1
+        types[row, e.n_first : len(e)] = 1
+    return Batch(ids, mask, types)
+
+
+def plan_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
+    """Cut indices, ordered by length, into batches whose padded cost B * T stays within `max_batch_tokens`.
+
+    An encoding longer than the budget gets a batch of its own.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):  # so each new one is the longest of its batch
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_batch_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,53 @@
+"""Tokens of one input become encodings: model-ready id sequences, one or (for windows) several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retort.config import LongText
+from retort.tokenization.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """`ids` (T,) as the model takes them, special tokens included; the first `n_first` belong to segment 0, the others
+    to segment 1.  `truncated` says that tokens of the input are in no encoding of it."""
+
+    ids: Sequence[int]
+    n_first: int
+    truncated: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def encode_text(ids: Sequence[int], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText) -> list[Encoding]:
+    """`[CLS] text [SEP]`, at most `max_seq_len` tokens each.
+
+    `head` keeps the beginning of a longer text, `head_tail` as much of beginning as of end (the end gets the odd one),
+    `windows` all of it in windows that overlap by a quarter.
+    """
+    room = max_seq_len - 2
+    if len(ids) <= room:
+        pieces, truncated = [ids], False
+    elif long_text == "windows":
+        stride = max(1, room - room // 4)
+        starts = range(0, len(ids) - room + stride, stride)
+        pieces, truncated = [ids[min(s, len(ids) - room) :][:room] for s in starts], False
+    elif long_text == "head_tail":
+        pieces, truncated = [[*ids[: room // 2], *ids[len(ids) - (room - room // 2) :]]], True
+    else:
+        pieces, truncated = [ids[:room]], True
+    return [Encoding([tokenizer.cls_id, *p, tokenizer.sep_id], len(p) + 2, truncated) for p in pieces]
+
+
+def encode_pair(first: Sequence[int], second: Sequence[int], tokenizer: Tokenizer, max_seq_len: int) -> list[Encoding]:
+    """`[CLS] first [SEP] second [SEP]`; when too long, the longer of the two loses its end."""
+    room = max_seq_len - 3
+    n_first, n_second = len(first), len(second)
+    if n_first + n_second > room:
+        shorter = min(n_first, n_second, room // 2)
+        n_first, n_second = (shorter, room - shorter) if n_first <= n_second else (room - shorter, shorter)
+    truncated = (n_first, n_second) != (len(first), len(second))
+    sep = tokenizer.sep_id
+    ids = [tokenizer.cls_id, *first[:n_first], sep, *second[:n_second], sep]
+    return [Encoding(ids, n_first + 2, truncated)]
