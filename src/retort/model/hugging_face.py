@@ -1,0 +1,88 @@
+"""Folders in Hugging Face's layout become a configuration and weights.  No PyTorch: only safetensors are read."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  (teaches numpy bfloat16, which safetensors may hold)
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from retort.errors import BadCheckpoint
+from retort.model.architecture import EncoderConfig, Weights
+from retort.model.configuration import HUGGING_FACE_ACTIVATIONS, parse_config, read_json_object
+from retort.model.names import HUGGING_FACE, Tensors, gather
+
+_FLOATS = ("F64", "F32", "F16", "BF16")
+
+
+def read_hugging_face(folder: Path) -> tuple[EncoderConfig, Weights]:
+    """Read `config.json` and the safetensors beside it; a folder that Retort published too.
+
+    Raises BadCheckpoint: a file is missing or damaged, or it is no BERT or ALBERT that Retort can compute.
+    """
+    file = folder / "config.json"
+    content = read_json_object(file)
+    family = content.get("model_type")
+    if family not in HUGGING_FACE:
+        raise BadCheckpoint(f"{file}: model_type is {family!r}; expected one of {', '.join(HUGGING_FACE)}.")
+    config = parse_config(content, family, HUGGING_FACE_ACTIVATIONS, file, _pooling(folder))
+    return config, gather(config, HUGGING_FACE[family], open_safetensors(folder))
+
+
+def open_safetensors(folder: Path) -> Tensors:
+    """The tensors of `model.safetensors`, or of the shards that `model.safetensors.index.json` names."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        files = [single]
+    elif index.is_file():
+        files = [folder / name for name in _shards(index)]
+    elif pickles := sorted(folder.glob("pytorch_model*.bin")):
+        raise BadCheckpoint(
+            f"{pickles[0]} is a pickle, which may run code when it is read; Retort reads safetensors only.  Where "
+            "PyTorch is installed, save the model again with `save_pretrained(folder, safe_serialization=True)`."
+        )
+    else:
+        raise BadCheckpoint(f"{folder} holds no model.safetensors.")
+    homes: dict[str, Path] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in files:
+        for name, shape in _shapes(file).items():
+            homes[name], shapes[name] = file, shape
+    return Tensors(str(single if len(files) == 1 else index), shapes, lambda name: _read(homes[name], name))
+
+
+def _pooling(folder: Path) -> str:
+    """`mean` where a sentence-transformers folder says so, else `cls`."""
+    with contextlib.suppress(BadCheckpoint):
+        if read_json_object(folder / "1_Pooling" / "config.json").get("pooling_mode_mean_tokens") is True:
+            return "mean"
+    return "cls"
+
+
+def _shards(index: Path) -> list[str]:
+    names: Any = read_json_object(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise BadCheckpoint(f"{index} is damaged: expected a `weight_map` object.")
+    shards = sorted({str(name) for name in names.values()})
+    for name in shards:
+        if Path(name).name != name:
+            raise BadCheckpoint(f"{index} names the shard {name!r}; expected a file of the same folder.")
+    return shards
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(file, framework="np") as f:
+            slices = {name: f.get_slice(name) for name in f.keys()}  # noqa: SIM118 (the handle is no mapping)
+            return {name: tuple(s.get_shape()) for name, s in slices.items() if s.get_dtype() in _FLOATS}
+    except (OSError, SafetensorError) as e:
+        raise BadCheckpoint(f"Cannot read {file}: {e}") from e
+
+
+def _read(file: Path, name: str) -> np.ndarray:
+    try:
+        with safe_open(file, framework="np") as f:
+            return np.asarray(f.get_tensor(name))
+    except (OSError, SafetensorError) as e:
+        raise BadCheckpoint(f"Cannot read {name} in {file}: {e}") from e
