@@ -8,6 +8,7 @@ RetortError
 ├── DownloadFailed       the network gave no (whole) file
 ├── TrainingFailed       training cannot go on (NaN loss, full disk)
 ├── BadArtifact          a trained model, or the pointer to it, is damaged or missing
+├── ModelNotReady        no model answers yet: it is still being loaded
 └── BadRequest           a client sent something that cannot be answered
     ├── NotJson          the body is not (strict) JSON
     ├── InvalidInput     JSON of the wrong shape; names the item's index where there is one
@@ -46,6 +47,10 @@ class TrainingFailed(RetortError):
 
 class BadArtifact(RetortError):
     """A trained model, or the pointer to it, is damaged or missing."""
+
+
+class ModelNotReady(RetortError):
+    """No model answers yet: it is still being loaded."""
 
 
 class BadRequest(RetortError):
