@@ -43,7 +43,7 @@ def choose_columns(
     if len(set(chosen.values())) < len(chosen):
         parts = ", ".join(f"{role}: {name!r}" for role, name in chosen.items())
         raise BadData(f"one column cannot play two parts ({parts}); give each its own")
-    return chosen
+    return {role: chosen[role] for role in ("text", "text_pair", "label") if role in chosen}
 
 
 def _given(names: Sequence[str], column: str, role: str) -> str:
