@@ -97,11 +97,13 @@ def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact) -
 
 def _read_golden(file: Path, artifact: Artifact) -> list[tuple[Input, Floats]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold other line ends
     except (OSError, UnicodeDecodeError) as e:
         raise BadArtifact(f"Cannot read {file}: {e}.") from e
     found = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             fields = json.loads(line)
             found.append((artifact.task.parse(fields), np.asarray(fields["logits"], np.float32)))
