@@ -117,7 +117,7 @@ def _disguises(hidden: Iterable[str], pieces: set[str]) -> list[normalizers.Norm
 
     Elsewhere the score suffices: a path letter by letter is better.
     """
-    found = []
+    found: list[normalizers.Normalizer] = []
     for each in hidden:
         if unknown := [i for i, char in enumerate(each) if char not in pieces]:
             before, char, after = each[: unknown[0]], each[unknown[0]], each[unknown[0] + 1 :]
