@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def replay(folder: Path, golden: list[dict[str, object]]) -> tuple[float, str]:
-    """The largest difference of any logit, and the text it belongs to; all inputs run as one padded batch, and alone."""
+    """The largest difference of any logit, and its text; the inputs run as one padded batch, then each alone."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     texts = [line["text"] for line in golden]
