@@ -63,7 +63,7 @@ _GOOGLE_LEAVES = {"kernel": ("kernel",), "bias": ("bias",), "gamma": ("gamma",),
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One family's names: module -> module there, leaf -> leaves there (any of them)."""
+    """One family's names: module -> module there, leaf -> leaves there (any of them); or module.leaf -> name there."""
 
     modules: Mapping[str, str]
     leaves: Mapping[str, tuple[str, ...]]
@@ -72,6 +72,8 @@ class Scheme:
 
     def names(self, module: str, leaf: str, group: int) -> list[str]:
         """What `module` (with `{g}` in it) and `leaf` may be called there, the usual name first."""
+        if (whole := self.modules.get(f"{module}.{leaf}")) is not None:
+            return [whole]
         there = self.modules[module].replace("{g}", str(group))
         return [there + self.separator + each for each in self.leaves[leaf]] if leaf else [there]
 
@@ -196,12 +198,12 @@ def gather(config: EncoderConfig, scheme: Scheme, tensors: Tensors) -> Weights:
     """
     prefix = _prefix(scheme, tensors)
     pooler = any(prefix + each in tensors.shapes for each in scheme.names("pooler", "kernel", 0))
-    weights: Weights = {}
+    shapes, weights = expected_shapes(config, pooler), Weights()
     for template in SHAPES:
         module, leaf = split_name(template)
         for group in range(config.n_groups if "{g}" in template else 1):
             name = template.replace("{g}", str(group))
-            if (shape := expected_shapes(config, pooler).get(name)) is not None:
+            if (shape := shapes.get(name)) is not None:
                 wanted = [prefix + each for each in scheme.names(module, leaf, group)]
                 weights[name] = _read(tensors, wanted, shape, scheme.transposed and leaf == "kernel")
     return weights
