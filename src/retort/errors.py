@@ -12,6 +12,7 @@ RetortError
 └── BadRequest           a client sent something that cannot be answered
     ├── NotJson          the body is not (strict) JSON
     ├── InvalidInput     JSON of the wrong shape; names the item's index where there is one
+    ├── BodyTooLong      more bytes than one request may hold
     ├── TooManyTexts     more texts than one request may hold
     └── TooManyTokens    more tokens than one request may hold
 """
@@ -63,6 +64,10 @@ class NotJson(BadRequest):
 
 class InvalidInput(BadRequest):
     """JSON of the wrong shape."""
+
+
+class BodyTooLong(BadRequest):
+    """More bytes than one request may hold."""
 
 
 class TooManyTexts(BadRequest):

@@ -1,0 +1,82 @@
+"""Errors become answers: one table of statuses, one envelope for all of them."""
+
+import logging
+
+from flask import Flask, Response, g, jsonify
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from retort.errors import (
+    BodyTooLong,
+    InvalidInput,
+    ModelNotReady,
+    NotJson,
+    RetortError,
+    TooManyTexts,
+    TooManyTokens,
+)
+
+STATUSES: dict[type[RetortError], int] = {
+    NotJson: 400,
+    BodyTooLong: 413,
+    TooManyTexts: 413,
+    InvalidInput: 422,
+    TooManyTokens: 422,
+    ModelNotReady: 503,
+}
+RETRY_AFTER_S = 1
+
+# For what Flask and werkzeug raise: their own texts speak to people with a browser.
+_TYPES = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 415: "UnsupportedBody"}
+_MESSAGES = {
+    400: "The request could not be read.",
+    404: "There is no such address here; predictions are at POST /predict.",
+    405: "This address does not take that method.",
+    500: "Something went wrong here; the server's log says what, under this request's id.",
+}
+
+log = logging.getLogger(__name__)
+
+
+class UnsupportedBody(HTTPException):
+    """The body's type or encoding is not taken."""
+
+    code = 415
+
+
+def register_errors(app: Flask) -> None:
+    """Make every error of `app` an envelope `{"error", "error_type", "request_id"}`."""
+    app.register_error_handler(RetortError, _answer_retort_error)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_crash)
+
+
+def build_envelope(error_type: str, message: str, request_id: str) -> dict[str, str]:
+    """What every answer that is no success holds."""
+    return {"error": message, "error_type": error_type, "request_id": request_id}
+
+
+def _envelope(status: int, error_type: str, message: str) -> Response:
+    response = jsonify(build_envelope(error_type, message, g.request_id))
+    response.status_code = status
+    if status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _answer_retort_error(error: RetortError) -> Response:
+    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+    return _answer_crash(error) if status is None else _envelope(status, type(error).__name__, str(error))
+
+
+def _answer_http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    message = (error.description if isinstance(error, UnsupportedBody) else None) or _MESSAGES.get(status, error.name)
+    response = _envelope(status, _TYPES.get(status, type(error).__name__), message)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _answer_crash(error: Exception) -> Response:
+    log.error("request %s failed", g.request_id, exc_info=error)
+    return _envelope(500, "InternalError", _MESSAGES[500])

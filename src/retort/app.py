@@ -1,0 +1,32 @@
+"""The Flask application: the engine behind HTTP."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from retort.api.access_log import register_access_log
+from retort.api.errors import register_errors
+from retort.api.health import build_health
+from retort.api.predict import build_predict
+from retort.config import ServeSettings
+from retort.engine.registry import Registry
+
+
+def create_app(settings: ServeSettings | None = None, registry: Registry | None = None) -> Flask:
+    """Serve what `registry` holds, now or later; without one, the pointed model, loaded here.
+
+    Raises BadArtifact: that model is damaged or missing.
+    """
+    settings = settings or ServeSettings()
+    if registry is None:
+        registry = Registry(settings.models_dir, settings.n_threads, settings.max_batch_tokens)
+        registry.load()
+    app = Flask("retort", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = True
+    register_access_log(app)
+    register_errors(app)
+    app.register_blueprint(build_health(registry))
+    app.register_blueprint(build_predict(registry, settings))
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    return app

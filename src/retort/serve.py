@@ -1,0 +1,159 @@
+"""What `retort serve` runs: gunicorn with one worker of many threads, which loads the model after the fork.
+
+The worker listens at once: until its model has given its golden logits it lives (`/health_check`) and is not ready
+(`/readyz`, `/predict`: 503).
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import sys
+import threading
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.workers.gthread import ThreadWorker
+
+from retort.artifact import load_pointed
+from retort.config import ServeSettings
+from retort.errors import RetortError
+
+KEEP_ALIVE_S = 30
+HEARTBEAT_TIMEOUT_S = 120  # of the worker's main loop; requests may take longer
+BACKLOG = 1024
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until a signal ends it; returns the exit code.
+
+    Raises BadArtifact: the pointed model is missing or damaged; RetortError: the address cannot be listened on.
+    """
+    load_pointed(settings.models_dir)  # whatever is wrong with its files is said before anything starts
+    listener = _listen(settings.host, settings.port)
+    try:
+        _Server(settings, listener).run()
+    except SystemExit as e:
+        return 1 if e.code else 0
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound here rather than by gunicorn, which tries five times and says so ten times."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as e:
+        raise RetortError(
+            f"Cannot listen on {host}, port {port}: {e.strerror}. Choose another --port or --host."
+        ) from e
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, told what to do by `ServeSettings` alone: it reads no file and no variable of its own."""
+
+    def __init__(self, settings: ServeSettings, listener: socket.socket) -> None:
+        self._settings, self._address = settings, listener.getsockname()[:2]
+        self._file_descriptor = listener.detach()  # gunicorn closes it
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn."""
+        wanted: dict[str, Any] = {
+            "bind": f"fd://{self._file_descriptor}",
+            "workers": 1,
+            "worker_class": _Worker,
+            "threads": self._settings.n_request_threads,
+            "keepalive": KEEP_ALIVE_S,
+            "timeout": HEARTBEAT_TIMEOUT_S,
+            "graceful_timeout": self._settings.graceful_timeout_s,
+            "loglevel": "warning",
+            "proc_name": "retort",
+            "control_socket_disable": True,
+        }
+        if os.access("/dev/shm", os.W_OK):  # noqa: S108  (a heartbeat file on a disk can block the worker)
+            wanted["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
+        for name, value in wanted.items():
+            if name in self.cfg.settings:  # versions before 25 have no control socket
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Called by gunicorn in the worker: the application, whose model is still on its way."""
+        from retort.app import create_app  # here, so that the master holds neither Flask nor the runtime
+        from retort.engine.processors import count_processors
+        from retort.engine.registry import Registry
+
+        settings = self._settings
+        n_threads = settings.n_threads or count_processors()
+        os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
+        registry = Registry(settings.models_dir, n_threads, settings.max_batch_tokens)
+        threading.Thread(target=self._load_model, args=[registry], daemon=True).start()
+        return create_app(settings, registry)
+
+    def _load_model(self, registry: Any) -> None:
+        """A worker without a model ends the server: started again, it would fail again."""
+        try:
+            version = registry.load().artifact.version
+        except Exception as e:
+            _say(f"retort serve: {e}" if isinstance(e, RetortError) else f"retort serve: cannot load the model: {e!r}")
+            os._exit(Arbiter.WORKER_BOOT_ERROR)
+        host, port = self._address
+        _say(f"Serving {version} on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, with our envelope and our log line for requests that are no HTTP."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Called by gunicorn for what the application never saw."""
+        from retort.api.access_log import UNMATCHED, log_request
+        from retort.api.errors import build_envelope
+
+        status, error_type, message = _explain(exc)
+        if status == 500:
+            self.log.error("a request failed", exc_info=exc)
+        request_id = uuid.uuid4().hex
+        _answer(client, status, request_id, build_envelope(error_type, message, request_id))
+        log_request(
+            endpoint=UNMATCHED,
+            response=None,
+            status_code=status,
+            response_time=0.0,
+            user_ip=addr[0] if addr else None,
+            user_agent="",
+            request_id=request_id,
+            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            n_inputs=0,
+            n_tokens=0,
+        )
+
+
+def _explain(error: Exception) -> tuple[int, str, str]:
+    if isinstance(error, LimitRequestLine):
+        return 414, "AddressTooLong", "Expected a shorter address; predictions are at POST /predict."
+    if isinstance(error, LimitRequestHeaders):
+        return 431, "HeadersTooLong", "Expected fewer or shorter headers."
+    if isinstance(error, ParseException):
+        return 400, "NotHttp", "Expected a request in HTTP/1.1; this one could not be read."
+    return 500, "InternalError", "Something went wrong here; the server's log says what."
+
+
+def _answer(client: socket.socket, status: int, request_id: str, envelope: dict[str, str]) -> None:
+    body = json.dumps(envelope).encode()
+    head = (
+        f"HTTP/1.1 {status} {http.client.responses[status]}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
+    )
+    with contextlib.suppress(OSError):  # the client may be gone
+        client.sendall(head.encode() + body)
+
+
+def _say(line: str) -> None:
+    """On stderr: stdout is the access log."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
