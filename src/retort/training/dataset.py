@@ -1,0 +1,70 @@
+"""Encodings and targets become an epoch's batches: grouped by length, in an order that seed and epoch decide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from retort.tasks.base import Targets
+from retort.tokenization.batch import Batch, collate
+from retort.tokenization.encoding import Encoding
+
+BATCHES_PER_GROUP = 50  # texts are sorted by length within so many batches: enough for little padding, few for chance
+LENGTH_STEP = 8  # batches are padded to multiples of this
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What is learned from: each encoding with its target; windows of one text carry the same target."""
+
+    encodings: Sequence[Encoding]
+    targets: Targets  # (N,) int64 or (N, n_labels) float32
+
+    def __len__(self) -> int:
+        return len(self.encodings)
+
+    def batch(self, rows: Sequence[int] | npt.NDArray[np.int64], pad_id: int) -> tuple[Batch, Targets]:
+        """The examples of `rows`, padded to the longest of them, rounded up to `LENGTH_STEP`."""
+        chosen = [self.encodings[i] for i in rows]
+        length = -(-max(map(len, chosen)) // LENGTH_STEP) * LENGTH_STEP
+        return collate(chosen, pad_id, length), self.targets[np.asarray(rows)]
+
+
+def build_examples(encodings: Sequence[Sequence[Encoding]], targets: Targets) -> Examples:
+    """One example for each encoding of each input; `targets` counts inputs."""
+    owners = np.repeat(np.arange(len(encodings)), [len(windows) for windows in encodings])
+    return Examples([e for windows in encodings for e in windows], targets[owners])
+
+
+def n_batches(n_examples: int, batch_size: int) -> int:
+    """Batches in an epoch; the last may be smaller."""
+    return -(-n_examples // batch_size)
+
+
+def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
+    """Indices of each batch of an epoch: every example once, batches of similar lengths, in shuffled order.
+
+    The same seed and epoch give the same batches.  At most one batch is smaller than `batch_size`.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order, lengths_of = generator.permutation(len(lengths)), np.asarray(lengths)
+    size = batch_size * BATCHES_PER_GROUP
+    batches: list[npt.NDArray[np.int64]] = []
+    for start in range(0, len(order), size):
+        group = order[start : start + size]
+        group = group[np.argsort(lengths_of[group], kind="stable")]
+        batches += [group[i : i + batch_size] for i in range(0, len(group), batch_size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def balanced_class_weights(targets: Targets, n_labels: int) -> npt.NDArray[np.float32]:
+    """What each label must weigh for all to count the same, (n_labels,).
+
+    One label a text: N / (n_labels * count).  Several: texts without the label for each text with it.
+    """
+    if targets.ndim == 2:
+        n_with = targets.sum(axis=0)
+        return np.asarray((len(targets) - n_with) / np.maximum(n_with, 1), np.float32)
+    counts = np.bincount(targets, minlength=n_labels)
+    return np.asarray(len(targets) / (n_labels * np.maximum(counts, 1)), np.float32)

@@ -1,0 +1,255 @@
+"""The training loop: examples and settings change a model's variables; the best epoch's stay.
+
+Order, dropout and learning rate follow from seed and step alone, so training that was killed goes on as if it had not
+been.  How it looks on a terminal is the listener's business.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from retort.config import TrainSettings
+from retort.errors import TrainingFailed
+from retort.model.classifier import Classifier
+from retort.model.operations import Tensor
+from retort.tasks.base import Floats
+from retort.training.checkpoints import Checkpoints, State
+from retort.training.dataset import Examples, balanced_class_weights, epoch_batches, n_batches
+from retort.training.optimizer import AdamW, LossScale
+from retort.training.schedule import Schedule
+
+Scores = dict[str, float]
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Listener(Protocol):
+    """Who wants to know how training goes."""
+
+    def on_step(self, step: int, n_steps: int, loss: float, learn_rate: float, examples_per_s: float) -> None:
+        """Step number `step` of `n_steps`, from 1, is done."""
+
+    def on_epoch(self, epoch: "Epoch", is_best: bool) -> None:
+        """An epoch is done and was validated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch as it went: `number` from 1, `loss` averaged over its examples, `seconds` validation included."""
+
+    number: int
+    step: int
+    loss: float
+    learn_rate: float
+    seconds: float
+    scores: Scores
+
+
+@dataclass
+class Progress:
+    """Where training stands, in values that JSON can hold."""
+
+    step: int = 0
+    n_examples: int = 0  # of this epoch
+    loss_sum: float = 0.0  # over them
+    seconds: float = 0.0  # of this epoch, spent on steps
+    total_examples: int = 0
+    total_seconds: float = 0.0
+    best_epoch: int = 0  # 0: none yet
+    best_score: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What came of training; the model holds the weights of `best_epoch`."""
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    examples_per_s: float  # of the steps alone
+    stopped_early: bool
+
+
+def fit(
+    model: Classifier,
+    examples: Examples,
+    settings: TrainSettings,
+    validate: Callable[[], Scores],
+    listener: Listener | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Fitted:
+    """Train `model` in place.  The first of `validate`'s scores selects the best epoch; higher is better.
+
+    With `settings.resume` training goes on from the latest of `checkpoints`, if there is one; else they are cleared.
+    Raises TrainingFailed: the loss is no number any more, or the checkpoints cannot be written.
+    """
+    return Trainer(model, examples, settings, validate, listener, checkpoints).run()
+
+
+class Trainer:
+    """The state of one training."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        examples: Examples,
+        settings: TrainSettings,
+        validate: Callable[[], Scores],
+        listener: Listener | None,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self._model, self._examples, self._settings = model, examples, settings
+        self._validate, self._listener, self._checkpoints = validate, listener, checkpoints
+        self._schedule = Schedule(
+            settings.schedule,
+            settings.max_learn_rate,
+            settings.min_learn_rate,
+            settings.warmup_proportion,
+            settings.n_epochs,
+            n_batches(len(examples), settings.batch_size),
+        )
+        self._lengths = [len(e) for e in examples.encodings]
+        self._pad_id = model.encoder.config.pad_token_id
+        self._step = TrainStep(model, settings, self._class_weights())
+        self._best: Arrays = {}
+        self._progress = Progress()
+
+    def run(self) -> Fitted:
+        """Train to the end, or until patience is over."""
+        self._start()
+        p, n_steps = self._progress, self._schedule.n_steps
+        while p.step < n_steps and not self._is_patience_over():
+            self._run_epoch()
+        self._step.restore(self._best)
+        return Fitted(
+            tuple(Epoch(**e) for e in p.history),
+            p.best_epoch,
+            p.total_examples / max(p.total_seconds, 1e-9),
+            stopped_early=p.step < n_steps,
+        )
+
+    def _start(self) -> None:
+        if self._checkpoints is None:
+            return
+        state = self._checkpoints.load() if self._settings.resume else None
+        if state is None:
+            self._checkpoints.clear()
+            return
+        self._progress = Progress(**state.values)
+        self._step.restore(state.arrays)
+        if self._progress.best_epoch:
+            self._best = dict(self._checkpoints.load_best(self._progress.best_epoch))
+
+    def _run_epoch(self) -> None:
+        p, per_epoch = self._progress, self._schedule.steps_per_epoch
+        epoch, done = divmod(p.step, per_epoch)
+        batches = epoch_batches(self._lengths, self._settings.batch_size, self._settings.seed, epoch)
+        for rows in batches[done:]:
+            self._run_step(rows)
+            if self._checkpoints and p.step % per_epoch and self._checkpoints.is_due():
+                self._save()
+        self._end_epoch(epoch + 1)
+
+    def _run_step(self, rows: npt.NDArray[np.int64]) -> None:
+        p, start = self._progress, time.perf_counter()
+        batch, targets = self._examples.batch(rows, self._pad_id)
+        learn_rate = self._schedule.learn_rate(p.step)
+        loss = self._step(batch, targets, learn_rate, p.step)
+        if not np.isfinite(loss):
+            raise TrainingFailed(
+                f"The loss became {loss} in step {p.step + 1}: training diverged. Try a smaller --max-learn-rate than "
+                f"{self._settings.max_learn_rate:g}, a longer --warmup-proportion, or --precision float32."
+            )
+        seconds = time.perf_counter() - start
+        p.step, p.n_examples, p.loss_sum = p.step + 1, p.n_examples + len(rows), p.loss_sum + loss * len(rows)
+        p.seconds, p.total_seconds = p.seconds + seconds, p.total_seconds + seconds
+        p.total_examples += len(rows)
+        if self._listener:
+            speed = p.total_examples / p.total_seconds
+            self._listener.on_step(p.step, self._schedule.n_steps, loss, learn_rate, speed)
+
+    def _end_epoch(self, number: int) -> None:
+        p, start = self._progress, time.perf_counter()
+        scores = self._validate()
+        score = next(iter(scores.values()))
+        is_best = not p.best_epoch or score > p.best_score
+        learn_rate = self._schedule.learn_rate(p.step - 1)
+        seconds = p.seconds + time.perf_counter() - start
+        epoch = Epoch(number, p.step, p.loss_sum / p.n_examples, learn_rate, seconds, scores)
+        p.history.append(dataclasses.asdict(epoch))
+        p.n_examples, p.loss_sum, p.seconds = 0, 0.0, 0.0
+        if is_best:
+            p.best_epoch, p.best_score, self._best = number, score, self._step.weights()
+        if self._checkpoints:
+            if is_best:
+                self._checkpoints.save_best(number, self._best)
+            self._save()
+        if self._listener:
+            self._listener.on_epoch(epoch, is_best)
+
+    def _save(self) -> None:
+        assert self._checkpoints is not None  # noqa: S101
+        self._checkpoints.save(State(self._step.state(), dataclasses.asdict(self._progress)))
+
+    def _is_patience_over(self) -> bool:
+        patience, p = self._settings.early_stopping_patience, self._progress
+        return bool(patience) and len(p.history) - p.best_epoch >= patience
+
+    def _class_weights(self) -> Floats:
+        n_labels = self._model.head.n_labels
+        if self._settings.class_weights == "balanced":
+            return balanced_class_weights(self._examples.targets, n_labels)
+        return np.ones(n_labels, np.float32)
+
+
+class TrainStep:
+    """One step: forward, backward, update; and all that it changes, as arrays."""
+
+    def __init__(self, model: Classifier, settings: TrainSettings, class_weights: Floats) -> None:
+        self._model, self._class_weights = model, tf.constant(class_weights)
+        self._variables = model.trainable
+        self._optimizer = AdamW(self._variables, settings.weight_decay)
+        self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
+        self._changing = self._variables | self._optimizer.slots | self._loss_scale.slots
+        self._seed = settings.seed
+        self._run = tf.function(self._graph, autograph=False, reduce_retracing=True)
+
+    def __call__(self, batch: Any, targets: npt.NDArray[Any], learn_rate: float, step: int) -> float:
+        """Learn from a batch in step number `step`, from 0; the loss before it."""
+        ids = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
+        loss = self._run(
+            *(tf.constant(a, tf.int32) for a in ids),
+            tf.constant(targets),
+            tf.constant(learn_rate, tf.float32),
+            tf.constant([self._seed * 4096, step], tf.int64),
+        )
+        return float(loss)
+
+    def weights(self) -> Arrays:
+        """The trained variables by name."""
+        return {name: v.numpy() for name, v in self._variables.items()}
+
+    def state(self) -> Arrays:
+        """Everything that a step changes, by name."""
+        return {name: v.numpy() for name, v in self._changing.items()}
+
+    def restore(self, arrays: Any) -> None:
+        """Set what `weights` or `state` gave."""
+        for name, value in arrays.items():
+            self._changing[name].assign(value)
+
+    def _graph(self, ids: Tensor, mask: Tensor, types: Tensor, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
+        with tf.GradientTape() as tape:
+            logits = self._model(ids, mask, types, seed)
+            loss = self._model.head.loss(logits, targets, self._class_weights)
+            scaled = loss * self._loss_scale.value
+        gradients = dict(zip(self._variables, tape.gradient(scaled, list(self._variables.values())), strict=True))
+        step = tf.cast(seed[1] + 1, tf.float32)
+        norm = self._optimizer.apply(gradients, rate, step, self._loss_scale.value)
+        self._loss_scale.update(norm)
+        return loss

@@ -1,0 +1,107 @@
+"""Heads turn hidden states into logits and logits into a loss."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from artifacts import random_weights, tiny_config
+from retort.model.heads import HEADS, PooledHead
+from retort.tasks import TASKS
+from retort.tasks.base import Floats
+
+CONFIG = tiny_config()
+ONES = tf.ones(3)
+
+
+def hidden_states() -> tuple[Floats, Floats]:
+    """Hidden states (2, 4, 8) and a mask whose second row has two tokens."""
+    hidden = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
+    return hidden, np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.float32)
+
+
+def test_every_task_names_a_head_that_exists() -> None:
+    assert {task.head for task in TASKS.values()} <= HEADS.keys()
+
+
+def test_mean_features_are_the_normalised_mean_of_real_tokens() -> None:
+    hidden, mask = hidden_states()
+    features = PooledHead(CONFIG, 3, "softmax", {}).features(hidden, mask).numpy()
+    mean = np.stack([hidden[0].mean(0), hidden[1, :2].mean(0)])
+    expected = (mean - mean.mean(1, keepdims=True)) / mean.std(1, keepdims=True) / math.sqrt(8)
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("activation", "function"), [("tanh", np.tanh), ("relu", lambda x: np.maximum(x, 0))])
+def test_cls_features_are_the_pooled_first_state(activation: str, function: np.ufunc) -> None:
+    config, (hidden, mask) = replace(CONFIG, pooling="cls", pooler_activation=activation), hidden_states()
+    weights = random_weights(config)
+    features = PooledHead(config, 3, "softmax", weights).features(hidden, mask).numpy()
+    expected = function(hidden[:, 0] @ weights["pooler.kernel"] + weights["pooler.bias"])
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_exported_weights_give_the_same_logits_and_start_the_same_head(pooling: str) -> None:
+    config, (hidden, mask) = replace(CONFIG, pooling=pooling), hidden_states()
+    head = PooledHead(config, 3, "softmax", {}, seed=2)
+    features = head.features(hidden, mask)
+    exported = head.export_weights()
+    assert set(exported) == {n for n in random_weights(config) if n.startswith(("classifier.", "pooler."))} - (
+        {"pooler.kernel", "pooler.bias"} if pooling == "mean" else set()
+    )
+    by_hand = features.numpy() @ exported["classifier.kernel"] + exported["classifier.bias"]
+    np.testing.assert_allclose(head.logits(features).numpy(), by_hand, atol=1e-5)
+    again = PooledHead(config, 3, "softmax", exported)
+    np.testing.assert_allclose(again.logits(again.features(hidden, mask)), head.logits(features), atol=1e-5)
+
+
+def test_a_probe_is_where_training_starts() -> None:
+    head, (hidden, mask) = PooledHead(CONFIG, 3, "softmax", {}), hidden_states()
+    kernel, bias = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.arange(3, dtype=np.float32)
+    head.start_from(kernel, bias)
+    features = head.features(hidden, mask)
+    np.testing.assert_allclose(head.logits(features).numpy(), features.numpy() @ kernel + bias, atol=1e-5)
+    np.testing.assert_allclose(head.export_weights()["classifier.kernel"], kernel, atol=1e-6)
+
+
+def test_softmax_loss_is_the_weighted_cross_entropy_of_logits() -> None:
+    logits, targets = np.array([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]], np.float32), np.array([0, 2])
+    each = np.log(np.exp(logits).sum(1)) - logits[[0, 1], targets]
+    head = PooledHead(CONFIG, 3, "softmax", {})
+    assert head.loss(logits, targets, ONES).numpy() == pytest.approx(each.mean())
+    weighted = head.loss(logits, targets, tf.constant([1.0, 1.0, 3.0])).numpy()
+    assert weighted == pytest.approx((each[0] + 3 * each[1]) / 4)
+
+
+def test_sigmoid_loss_is_the_weighted_binary_cross_entropy_of_logits() -> None:
+    logits, targets = np.array([[2.0, -1.0, 0.5]], np.float32), np.array([[1.0, 0.0, 1.0]], np.float32)
+    p = 1 / (1 + np.exp(-logits[0]))
+    head = PooledHead(CONFIG, 3, "sigmoid", {})
+    plain = -(np.log(p[0]) + np.log(1 - p[1]) + np.log(p[2])) / 3
+    assert head.loss(logits, targets, ONES).numpy() == pytest.approx(plain, rel=1e-5)
+    weighted = -(5 * np.log(p[0]) + np.log(1 - p[1]) + np.log(p[2])) / 3
+    assert head.loss(logits, targets, tf.constant([5.0, 1.0, 1.0])).numpy() == pytest.approx(weighted, rel=1e-5)
+
+
+def test_huge_logits_have_a_finite_loss() -> None:
+    logits = np.array([[1e4, -1e4, 0.0]], np.float32)
+    assert np.isfinite(PooledHead(CONFIG, 3, "softmax", {}).loss(logits, np.array([1]), ONES))
+    assert np.isfinite(PooledHead(CONFIG, 3, "sigmoid", {}).loss(logits, np.array([[0.0, 1.0, 1.0]], np.float32), ONES))
+
+
+def test_dropout_only_in_training() -> None:
+    head, (hidden, mask) = PooledHead(CONFIG, 3, "softmax", {}, dropout=0.5), hidden_states()
+    features, seed = head.features(hidden, mask), tf.constant([1, 2], tf.int64)
+    calm, dropped, again = (head.logits(features, t, seed).numpy() for t in (False, True, True))
+    assert (calm != dropped).any()
+    assert (dropped == again).all()
+
+
+def test_a_frozen_pooler_does_not_train() -> None:
+    config = replace(CONFIG, pooling="cls")
+    assert set(PooledHead(config, 3, "softmax", {}, frozen=True).trainable) == {"classifier.kernel", "classifier.bias"}
+    assert len(PooledHead(config, 3, "softmax", {}).trainable) == 4
