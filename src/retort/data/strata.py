@@ -52,7 +52,7 @@ def _return_missing(dealt: list[list[Group]], rest: list[Group]) -> None:
     """Give the rest a group of each label that it lacks: with several labels a text, strata cannot promise that."""
     known = {label for group in rest for row in group for label in row.labels}
     for index, part in enumerate(dealt):
-        kept = []
+        kept: list[Group] = []
         for group in part:
             labels = {label for row in group for label in row.labels}
             (kept if labels <= known else rest).append(group)
