@@ -21,7 +21,7 @@ class PredictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     x: Annotated[
-        str | list[Any],
+        list[Any],
         Field(description='Texts, or pairs of texts: ["…", …] or [["…", "…"], …]. A bare string is a list of one.'),
     ]
     top_k: Annotated[int, Field(ge=1)] | None = Field(
@@ -99,14 +99,15 @@ def parse_request(body: bytes, task: Task, max_texts: int) -> Request:
         if "x" in fields:
             raise InvalidInput("Expected `x` or `X`, got both; send `x`.")
         fields["x"] = fields.pop("X")
+    if isinstance(fields.get("x"), str):
+        fields["x"] = [fields["x"]]
     try:
         request = PredictRequest.model_validate(fields)
     except ValidationError as e:
         raise InvalidInput(_explain(e)) from e
-    items = [request.x] if isinstance(request.x, str) else request.x
-    if len(items) > max_texts:
-        raise TooManyTexts(f"Expected at most {max_texts} texts in one request, got {len(items)}; send several.")
-    return Request([_parse_item(task, index, item) for index, item in enumerate(items)], request.top_k)
+    if len(request.x) > max_texts:
+        raise TooManyTexts(f"Expected at most {max_texts} texts in one request, got {len(request.x)}; send several.")
+    return Request([_parse_item(task, index, item) for index, item in enumerate(request.x)], request.top_k)
 
 
 def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> dict[str, Any]:
@@ -152,6 +153,8 @@ def _parse_item(task: Task, index: int, item: Any) -> Input:
 def _explain(error: ValidationError) -> str:
     """The first fault of a request's fields, in our words; values of users are not repeated."""
     first = error.errors(include_url=False, include_context=False)[0]
+    if not first["loc"]:
+        return "The name of a field holds a lone surrogate, which is no character."
     name = ascii(str(first["loc"][0])[:50])[1:-1]
     if first["type"] == "extra_forbidden":
         return f"Unknown field `{name}`; expected {', '.join(f'`{f}`' for f in PredictRequest.model_fields)}."
@@ -187,11 +190,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _is_deeper(value: Any, depth: int) -> bool:
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             child
             for container in level
             if isinstance(container, dict | list)
             for child in (container.values() if isinstance(container, dict) else container)
         ]
-    return bool(level)
+    return any(isinstance(value, dict | list) for value in level)

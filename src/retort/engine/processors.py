@@ -25,7 +25,7 @@ def _quotas(root: Path) -> list[int]:
     mount = root / "sys/fs/cgroup"
     found: list[int] = []
     for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = ["", "", *line.split(":", 2)][-3:]
         top = mount / controllers if "cpu" in controllers.split(",") else mount
         own = top / path.lstrip("/")
         for folder in [own, *own.parents]:
