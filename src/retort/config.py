@@ -64,6 +64,7 @@ class TrainSettings(Settings):
 
     models_dir: Path = Field(Path("models"), description="Where trained models live.")
     checkpoint_dir: Path = Field(Path(".retort/checkpoints"), description="Where unfinished training is kept.")
+    log_dir: Path = Field(Path("logs"), description="Where TensorBoard finds the events of each training.")
     resume: bool = Field(False, description="Go on with the same command's unfinished training.")
 
 

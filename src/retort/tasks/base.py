@@ -57,6 +57,9 @@ class Task(Protocol):
     activation: str  # "softmax" (one label holds) or "sigmoid" (each label by itself)
     problem_type: str  # the Hugging Face name of the same
 
+    def suit(self, multi_label: bool) -> "Task":
+        """The task for data whose rows may (or may not) have any number of labels: itself or a relative."""
+
     def parse(self, fields: Fields) -> Input:
         """Fields `text` and perhaps `text_pair` become an Input.
 

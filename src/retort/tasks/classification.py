@@ -7,7 +7,7 @@ import numpy as np
 from retort.config import LongText
 from retort.errors import InvalidInput
 from retort.tasks import metrics
-from retort.tasks.base import Decoding, Fields, Floats, Input, Prediction, Targets
+from retort.tasks.base import Decoding, Fields, Floats, Input, Prediction, Targets, Task
 from retort.tokenization.encoding import Encoding, encode_pair, encode_text
 from retort.tokenization.tokenizer import Tokenizer
 
@@ -19,6 +19,10 @@ class Classification:
     head = "pooled"
     activation = "softmax"
     problem_type = "single_label_classification"
+
+    def suit(self, multi_label: bool) -> Task:
+        """Itself, or the task of several labels a text."""
+        return MultiLabelClassification() if multi_label else self
 
     def parse(self, fields: Fields) -> Input:
         """Fields `text` and perhaps `text_pair` become an Input; both must be strings of real characters."""

@@ -1,0 +1,73 @@
+"""A trained model becomes the files of an artifact that serving and `transformers` read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from retort.artifact import Served
+from retort.engine.predictor import run_encodings
+from retort.engine.session import OnnxSession
+from retort.export.onnx import build_graph, save_graph
+from retort.export.quantize import quantize
+from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, check_equal
+from retort.model.architecture import EncoderConfig, Weights
+from retort.model.classifier import Classifier
+from retort.model.encoder import Encoder
+from retort.model.heads import HEADS
+from retort.model.hugging_face import to_hugging_face, tokenizer_files
+from retort.tasks import TASKS, Input, Task
+from retort.tokenization.encoding import Encoding
+from retort.tokenization.tokenizer import Tokenizer
+
+MAX_GOLDEN_CHARACTERS = 500  # goldens are replayed at each start, so long texts are left to the tests
+
+
+def write_graphs(folder: Path, config: EncoderConfig, weights: Weights, head: str) -> None:
+    """Write `model.onnx` and `model.int8.onnx` into `folder`."""
+    save_graph(build_graph(config, weights, head), folder / FLOAT_GRAPH)
+    quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH)
+
+
+def check_graph(
+    file: Path, config: EncoderConfig, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
+) -> None:
+    """The float32 graph must give the logits that TensorFlow computes in float32 from the same weights.
+
+    Raises TrainingFailed: it does not.
+    """
+    head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
+    expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
+    session = OnnxSession(file)
+    check_equal(expected, run_encodings(session, encodings, pad_id))
+    session.close()
+
+
+def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
+    """Write what stands beside the graphs: `model.safetensors`, `config.json` and the tokenizer's files."""
+    described, state = to_hugging_face(config, weights, served.labels, TASKS[served.task].problem_type)
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    for name, content in tokenizer_files(tokenizer, config, served.max_seq_len).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    facts = {name: value for name, value in asdict(served).items() if name != "labels"}  # they are `id2label`
+    write_json(folder / "config.json", described | {"retort": facts})
+
+
+def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
+    """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
+    session = OnnxSession(folder / served.graph)
+    short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
+    encoded = TASKS[served.task].encode(short, tokenizer, served.max_seq_len, served.long_text)
+    with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:
+        for one, encodings in zip(short, encoded, strict=True):
+            logits = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+            fields = {name: text for name, text in asdict(one).items() if text is not None}
+            f.write(json.dumps(fields | {"logits": [float(x) for x in logits]}, ensure_ascii=False) + "\n")
+    session.close()
+
+
+def write_json(file: Path, content: object) -> None:
+    """Write `content` for people to read."""
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

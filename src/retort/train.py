@@ -1,0 +1,245 @@
+"""From a labelled file to a published model: what `make train` runs.
+
+read -> encode -> probe -> fine-tune -> calibrate -> export -> compare -> measure -> publish
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retort.artifact import Artifact, Served, publish
+from retort.config import TrainSettings
+from retort.data.dataset import Dataset, load_dataset
+from retort.data.readers import Row
+from retort.data.sources import resolve_encoder
+from retort.engine.predictor import run_encodings
+from retort.engine.session import OnnxSession
+from retort.errors import BadUsage
+from retort.export.folder import check_graph, write_golden, write_graphs, write_model
+from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, Decision, choose_graph, compare_logits
+from retort.model.architecture import EncoderConfig, Weights
+from retort.model.checkpoint import Checkpoint, load_checkpoint
+from retort.model.classifier import Classifier
+from retort.model.device import Device, select_device, select_precision
+from retort.model.encoder import Encoder, parse_freeze
+from retort.model.heads import HEADS
+from retort.tasks import TASKS, Decoding, Input, Task
+from retort.tasks.base import Floats, Targets
+from retort.tokenization.encoding import Encoding
+from retort.training.calibrate import fit_temperature
+from retort.training.checkpoints import Checkpoints
+from retort.training.dataset import balanced_class_weights, build_examples
+from retort.training.evaluate import Evaluation, average_windows, evaluate
+from retort.training.probe import fit_probe
+from retort.training.trainer import Fitted, fit
+
+FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
+N_COMPARED = 256  # validation rows on which the exported graph must equal the trained model
+N_GOLDEN = 16
+IRRELEVANT = ("resume", "models_dir", "checkpoint_dir", "log_dir")  # to what is learned
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split as a model sees it."""
+
+    rows: list[Row]
+    inputs: list[Input]
+    encodings: list[list[Encoding]]
+    targets: Targets
+
+    def logits(self, run: Callable[[Sequence[Encoding]], Floats]) -> Floats:
+        """Logits or features (N, ...) of each input, its windows averaged."""
+        return average_windows(run([e for windows in self.encodings for e in windows]), [*map(len, self.encodings)])
+
+    def evaluate(self, task: Task, logits: Floats, decoding: Decoding) -> Evaluation:
+        """What `logits` (N, n_labels) are worth on this split."""
+        return evaluate(task, logits, self.targets, decoding, self.inputs, [row.line for row in self.rows])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one graph is worth; `temperature` was fitted on validation rows."""
+
+    temperature: float
+    validation: Evaluation
+    test: Evaluation
+
+
+class Stopwatch:
+    """Seconds of each stage, in order."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._say = say
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count what runs inside as `stage`."""
+        self._say(f"{stage} …")
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+class Training:
+    """One training: each method is a stage that leaves what the next ones take."""
+
+    def __init__(self, settings: TrainSettings, say: Callable[[str], None]) -> None:
+        self.settings, self.say = settings, say
+        self.stage = Stopwatch(say)
+        self.device: Device = select_device(settings.gpu)
+        self.precision = select_precision(settings.precision, self.device)
+
+    def read(self) -> None:
+        """The files become splits."""
+        s = self.settings
+        if s.task not in TASKS:
+            raise BadUsage(f"Unknown --task {s.task!r}; expected one of {', '.join(TASKS)}.")
+        self.dataset: Dataset = load_dataset(
+            s.data,
+            s.validation,
+            s.test,
+            text_column=s.text_column,
+            text_pair_column=s.text_pair_column,
+            label_column=s.label_column,
+            seed=s.seed,
+        )
+        self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
+        self.labels = self.dataset.splits.labels
+        n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
+        self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
+        if n_train / n_labels < FEW_ROWS and not s.few_shot:
+            self.say(
+                f"That is {n_train / n_labels:.0f} texts a label; --few-shot trains in seconds and may do as well."
+            )
+
+    def encode(self) -> None:
+        """The encoder is read, and every text becomes encodings."""
+        s = self.settings
+        checkpoint: Checkpoint = load_checkpoint(resolve_encoder(s.model))
+        self.config: EncoderConfig = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
+        self.pretrained: Weights = checkpoint.weights
+        self.tokenizer = checkpoint.tokenizer
+        if s.max_seq_len > self.config.max_positions:
+            raise BadUsage(
+                f"--max-seq-len {s.max_seq_len}: {s.model} reads at most {self.config.max_positions} tokens."
+            )
+        splits = self.dataset.splits
+        self.train, self.validation, self.test = map(self._part, (splits.train, splits.validation, splits.test))
+
+    def _part(self, rows: list[Row]) -> Part:
+        inputs = [self.task.parse(row.fields) for row in rows]
+        encodings = self.task.encode(inputs, self.tokenizer, self.settings.max_seq_len, self.settings.long_text)
+        return Part(rows, inputs, encodings, self.task.targets([row.labels for row in rows], self.labels))
+
+    def probe(self) -> None:
+        """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
+        s = self.settings
+        frozen = self.config.n_layers if s.few_shot else parse_freeze(s.freeze, self.config)
+        encoder = Encoder(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
+        head = HEADS[self.task.head](
+            self.config,
+            len(self.labels),
+            self.task.activation,
+            {n: w for n, w in self.pretrained.items() if not n.startswith("classifier.")},
+            s.dropout,
+            frozen=frozen > 0,
+            seed=s.seed,
+        )
+        self.model = Classifier(encoder, head)
+        weights = None
+        if s.class_weights == "balanced":
+            weights = balanced_class_weights(self.train.targets, len(self.labels))
+        features = self.train.logits(self.model.features)
+        head.start_from(
+            *fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
+        )
+
+    def fine_tune(self, listener: object, checkpoints: Checkpoints) -> None:
+        """The whole model learns; the best epoch's weights stay."""
+        examples = build_examples(self.train.encodings, self.train.targets)
+        decoding = Decoding(self.labels)
+
+        def validate() -> dict[str, float]:
+            logits = self.validation.logits(self.model.predict_logits)
+            return self.task.score(logits, self.validation.targets, decoding)
+
+        self.fitted: Fitted = fit(self.model, examples, self.settings, validate, listener, checkpoints)  # type: ignore[arg-type]
+
+    def fingerprint(self) -> str:
+        """What must be the same for unfinished training to go on: the settings that matter and the files' bytes."""
+        s = self.settings
+        files = [path for path in (s.data, s.validation, s.test) if path]
+        digest = hashlib.sha256(s.model_dump_json(exclude=set(IRRELEVANT)).encode())
+        for file in files:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()[:16]
+
+    def write(self, folder: Path) -> None:
+        """The trained model becomes an artifact's files, measured by the very sessions that serve it."""
+        weights = self.model.export_weights()
+        with self.stage("export"):
+            write_graphs(folder, self.config, weights, self.task.head)
+            real = [windows[0] for windows in self.validation.encodings[:N_COMPARED]]
+            check_graph(folder / FLOAT_GRAPH, self.config, weights, self.task, real, self.tokenizer.pad_id)
+        with self.stage("measure"):
+            logits = {graph: self._run(folder / graph, self.validation) for graph in (FLOAT_GRAPH, INT8_GRAPH)}
+            self.decision: Decision = self._choose(logits)
+            self.measured = {graph: self._measure(folder / graph, found) for graph, found in logits.items()}
+            if self.decision.graph != INT8_GRAPH:
+                (folder / INT8_GRAPH).unlink()
+            served = Served(
+                self.task.name,
+                self.settings.max_seq_len,
+                self.settings.long_text,
+                self.labels,
+                temperature=self.measured[self.decision.graph].temperature,
+                graph=self.decision.graph,
+            )
+            write_model(folder, self.config, weights, self.tokenizer, served)
+            write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
+
+    def _run(self, graph: Path, part: Part) -> Floats:
+        session = OnnxSession(graph)
+        logits = part.logits(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
+        session.close()
+        return logits
+
+    def _choose(self, logits: dict[str, Floats]) -> Decision:
+        def score(graph: str) -> float:
+            return next(iter(self.task.score(logits[graph], self.validation.targets, Decoding(self.labels)).values()))
+
+        same = compare_logits(logits[FLOAT_GRAPH], logits[INT8_GRAPH], self.task.activation).agreement
+        return choose_graph(score(FLOAT_GRAPH), score(INT8_GRAPH), same)
+
+    def _measure(self, graph: Path, validation_logits: Floats) -> Measured:
+        temperature = fit_temperature(validation_logits, self.validation.targets, self.task.activation)
+        decoding = Decoding(self.labels, temperature)
+        return Measured(
+            temperature,
+            self.validation.evaluate(self.task, validation_logits, decoding),
+            self.test.evaluate(self.task, self._run(graph, self.test), decoding),
+        )
+
+
+def train(settings: TrainSettings, say: Callable[[str], None]) -> Artifact:
+    """Train as the settings say and publish the model.
+
+    Raises BadUsage (data or settings that cannot be), TrainingFailed, BadCheckpoint, DownloadFailed; then nothing is
+    published, and what was learned so far waits for `--resume`.
+    """
+    training = Training(settings, say)
+    say(training.device.sentence)
+    with training.stage("read"):
+        training.read()
+    with training.stage("encode"):
+        training.encode()
+    with training.stage("probe"):
+        training.probe()
+    with training.stage("fine-tune"):
+        training.fine_tune(None, Checkpoints(settings.checkpoint_dir, training.fingerprint()))
+    return publish(settings.models_dir, Path(settings.model).name, training.write)
