@@ -168,6 +168,12 @@ def test_damaged_archives_are_refused(tmp_path: Path, make: Callable[[Path, File
         refuse(archive, "Cannot unpack")
 
 
+def test_names_with_nul_are_refused(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"name": b"1"})
+    archive.write_bytes(archive.read_bytes().replace(b"name", b"\0ame"))
+    refuse(archive, "Cannot unpack")
+
+
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"<html>Not here</html>")
     refuse(tmp_path / "a", "no zip or tar archive")

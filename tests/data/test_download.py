@@ -52,6 +52,14 @@ def hang_up(handler: Any) -> None:
     handler.close_connection = True
 
 
+def chunked(body: bytes) -> Any:
+    def misbehave(handler: Any) -> None:
+        handler.protocol_version = "HTTP/1.1"
+        answer(200, body, Content_Length="", Transfer_Encoding="chunked")(handler)
+
+    return misbehave
+
+
 def left_beside(to: Path) -> list[str]:
     return sorted(p.name for p in to.parent.iterdir() if p != to)
 
@@ -140,6 +148,17 @@ def test_a_server_that_goes_on_elsewhere_is_not_believed(served: Any, tmp_path: 
     assert fetch(served, tmp_path / "b", naps, sha256=SHA256) == CONTENT
 
 
+def test_the_length_of_the_whole_counts_however_it_is_told(served: Any, tmp_path: Path, naps: list[float]) -> None:
+    (tmp_path / "a.part").write_bytes(CONTENT[:-5])
+    end = f"bytes {len(CONTENT) - 5}-{len(CONTENT) - 1}"
+    served.misdeeds += [answer(206, CONTENT[-5:], Content_Range=f"{end}/*")]
+    assert fetch(served, tmp_path / "a", naps, sha256=SHA256) == CONTENT
+    (tmp_path / "b.part").write_bytes(CONTENT[:-5])
+    served.misdeeds += [answer(206, CONTENT[-5:], Content_Range=f"{end}/{len(CONTENT) - 2}")]
+    assert fetch(served, tmp_path / "b", naps, sha256=SHA256) == CONTENT
+    assert served.ranges[-1] is None
+
+
 def test_a_wrong_checksum_is_refused_and_nothing_kept(served: Any, tmp_path: Path, naps: list[float]) -> None:
     with pytest.raises(DownloadFailed, match=f"its SHA-256 is {SHA256}, not 00"):
         fetch(served, tmp_path / "a", naps, sha256="00")
@@ -157,14 +176,10 @@ def test_an_empty_file_and_one_of_unknown_length_are_fetched(served: Any, tmp_pa
     served.files["/file.bin"] = b""
     assert fetch(served, tmp_path / "a", naps) == b""
 
-    def chunked(handler: Any) -> None:
-        handler.protocol_version = "HTTP/1.1"
-        answer(200, b"5\r\nhello\r\n0\r\n\r\n", Content_Length="", Transfer_Encoding="chunked")(handler)
-
     told: list[tuple[int, int | None]] = []
-    served.misdeeds += [chunked]
+    served.misdeeds += [chunked(b"5\r\nhell"), chunked(b"5\r\nhello\r\n0\r\n\r\n")]
     assert fetch(served, tmp_path / "b", naps, progress=lambda *now: told.append(now)) == b"hello"
-    assert told == [(5, None)]
+    assert told == [(4, None), (5, None)]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

@@ -308,6 +308,7 @@ def test_gzip_that_is_none_or_cut_short_is_told(tmp_path: Path) -> None:
     assert "not gzip" in error_of(tmp_path, "a.csv.gz", CSV)
     whole = gzip.compress(b"text,label\n" + b"".join(b"some words %d,a\n" % i for i in range(10_000)))
     assert "cut short" in error_of(tmp_path, "a.csv.gz", whole[: len(whole) // 2])
+    assert error_of(tmp_path, "a.csv.gz", gzip.compress(b"text,label\n\xff,a\n")[:-4])  # both faults at once
     damaged = bytearray(whole)
     damaged[200] ^= 255
     assert "a.csv.gz" in error_of(tmp_path, "a.csv.gz", bytes(damaged))

@@ -4,6 +4,7 @@ import gzip
 import lzma
 import os
 import shutil
+import struct
 import tarfile
 import uuid
 import zipfile
@@ -21,9 +22,10 @@ MAX_RATIO = 100  # weights hardly compress: what grows a hundredfold is no check
 SMALL_BYTES = 64 * 2**20  # below this the ratio does not matter
 CHUNK_BYTES = 2**20
 
+# What the libraries raise for bytes that are no archive, found by feeding them such.
 _DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
-    *(NotImplementedError, ValueError, FileExistsError, IsADirectoryError, NotADirectoryError),
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(ValueError, RuntimeError, FileExistsError, IsADirectoryError, NotADirectoryError),
 )
 Member = tuple[str, IO[bytes] | None]  # name in the archive; None for a folder
 
@@ -73,7 +75,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
                 raise ValueError(f"{info.filename!r} is a link or a device")
             if info.flag_bits & 1:
                 raise ValueError(f"{info.filename!r} is encrypted")
-            if info.is_dir():
+            if info.orig_filename.endswith("/"):
                 yield info.orig_filename, None
             else:
                 with file.open(info) as content:

@@ -34,11 +34,12 @@ def read_records(path: Path, choose: Choose) -> Records:
         with open_bytes(path) as stream:
             if not stream.read(1):
                 raise BadData(f"{path} is empty.")
-        yield from _reader(path)(path, choose)
-    except UnicodeDecodeError as e:
-        raise wrong_encoding(path) from e
+        try:
+            yield from _reader(path)(path, choose)
+        except UnicodeDecodeError as e:
+            raise wrong_encoding(path) from e  # it reads the file again, so it may find other damage first
     except gzip.BadGzipFile as e:
-        raise BadData(f"{path} is not gzip, though its name ends in .gz.") from e
+        raise BadData(f"{path} is not gzip, though its name says so, or it is damaged: {e}.") from e
     except (EOFError, zlib.error) as e:
         raise BadData(f"{path} is damaged or was cut short: its gzip stream ends with {e}.") from e
     except OSError as e:

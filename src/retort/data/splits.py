@@ -12,7 +12,6 @@ from retort.data.readers import Row
 from retort.data.strata import Group, deal
 from retort.errors import BadData
 
-Key = tuple[str, ...]
 N_EXAMPLES = 10
 
 
@@ -98,18 +97,18 @@ def split(
     return Splits(**parts, report=report)
 
 
-def _key(row: Row) -> Key:
-    return tuple(" ".join(text.split()).casefold() for text in row.fields.values())
+def _key(row: Row) -> str:
+    return "\n".join([" ".join(text.split()).casefold() for text in row.fields.values()])  # no folded text holds \n
 
 
-def _group(rows: Iterable[Row]) -> dict[Key, Group]:
-    groups: defaultdict[Key, Group] = defaultdict(list)
+def _group(rows: Iterable[Row]) -> dict[str, Group]:
+    groups: defaultdict[str, Group] = defaultdict(list)
     for row in rows:
         groups[_key(row)].append(row)
     return dict(groups)
 
 
-def _report(parts: Mapping[str, Group], groups: Mapping[Key, Group], leaked: dict[str, int]) -> SplitReport:
+def _report(parts: Mapping[str, Group], groups: Mapping[str, Group], leaked: dict[str, int]) -> SplitReport:
     conflicts = [g for g in groups.values() if len(g) > 1 and len({frozenset(row.labels) for row in g}) > 1]
     examples = tuple(
         Conflict(
