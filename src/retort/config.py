@@ -33,7 +33,7 @@ class TrainSettings(Settings):
     task: str = Field("classification", description="What to learn.")
     model: str = Field("minilm", description="Encoder: a name of the catalogue or a folder.")
 
-    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="Passes over the training data.")
+    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="Passes over the training data.")
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Texts a step.")
     max_seq_len: Annotated[int, Field(ge=8, le=512)] = Field(128, description="Longest encoding, in tokens.")
     max_learn_rate: Annotated[float, Field(gt=0, le=1)] = Field(5e-5, description="Peak of the learning rate.")
