@@ -12,6 +12,7 @@ from retort.model.configuration import GOOGLE_ACTIVATIONS, parse_config, read_js
 from retort.model.names import GOOGLE, Scheme, Tensors, gather
 
 CONFIGS = {"bert_config*.json": "bert", "albert_config*.json": "albert"}
+_FAULTS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)  # what TensorFlow raises at damaged files
 _SHARED = "encoder/layer_shared/"  # brightmart's Chinese ALBERT: BERT's names, one layer
 _PROJECTION = "embeddings/word_embeddings_2"  # and there, of word embeddings only
 
@@ -48,13 +49,13 @@ def open_checkpoint(folder: Path) -> Tensors:
     try:
         reader = tf.train.load_checkpoint(str(stem))
         shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
-    except (tf.errors.OpError, ValueError) as e:
+    except _FAULTS as e:
         raise BadCheckpoint(f"Cannot read the checkpoint {stem}: {_message(e)}") from e
 
     def read(name: str) -> np.ndarray:
         try:
             return np.asarray(reader.get_tensor(name))
-        except (tf.errors.OpError, ValueError, RuntimeError) as e:
+        except _FAULTS as e:
             raise BadCheckpoint(f"Cannot read {name} from the checkpoint {stem}: {_message(e)}") from e
 
     return Tensors(str(stem), shapes, read)

@@ -23,7 +23,7 @@ from retort.model.safetensors_files import open_safetensors
 from retort.tokenization.tokenizer import Tokenizer
 
 OUR_FACTS = "retort_encoder"  # the key of `config.json` for what `transformers` has no word for
-_LOUD = 2.0**27  # times the mean of states: float32 then holds no digit of the residual; a power of two rounds nothing
+_LOUD = 2.0**40  # times the mean of states: float32 then holds no digit of the residual; a power of two rounds nothing
 _QUIET = 2.0**-14  # where tanh(z) is z to float32's last digits
 
 

@@ -110,7 +110,7 @@ def read_labels(file: Path) -> tuple[str, ...]:
         found = _unpickle_strings(body) if dtype.kind == "O" else np.frombuffer(body, dtype).tolist()
     except (OSError, ValueError, EOFError, pickle.UnpicklingError, ArithmeticError, LookupError, TypeError) as e:
         raise BadCheckpoint(
-            f"Cannot read {file}: {e}.  Expected labels as numpy.save wrote them, strings only; where you trust the file, "
+            f"Cannot read {file}: {e}.  Expected labels as numpy.save wrote them, strings only; where you trust it, "
             "`numpy.save(file, numpy.load(file, allow_pickle=True).astype(str))` makes it so."
         ) from e
     if shape != (len(found),) or not found or len(set(found)) != len(found):

@@ -24,8 +24,11 @@ _SPECIAL = ("[PAD]", "<pad>", "[UNK]", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 _UNREACHABLE = -1e6  # a score that no path through a text can prefer
 _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # types of SentencePiece pieces
 _UNIGRAM = 1  # type of SentencePiece models
+_CASED = r"[\p{Lu}\p{Ll}\p{Lt}]"
+_IGNORED = r"[\p{M}\p{Lm}\p{Sk}'’.:·]"  # stands between letters of one word
 # Python's `str.lower` turns the last sigma of a word into ς; `tokenizers` lowers letter by letter.
-_FINAL_SIGMA = normalizers.Replace(Regex(r"(?<=\p{L})Σ(?!\p{L})"), "ς")
+_FINAL_SIGMA = normalizers.Replace(Regex(f"(?<={_CASED}|{_CASED}{_IGNORED})Σ(?!{_IGNORED}*{_CASED})"), "ς")
+_SPACES = normalizers.Replace(Regex(r"[\s\x{1C}-\x{1F}]+"), " ")  # what Python's `str.split` splits at
 
 
 def load_word_piece(file: Path, lowercase: bool | None = None, strip_accents: bool | None = None) -> Tokenizer:
@@ -76,12 +79,13 @@ def load_sentence_piece(file: Path, lowercase: bool | None = None, keep_accents:
     core = tokenizers.Tokenizer(models.Unigram(pieces, unknown[0], model.trainer_spec.byte_fallback))
     core.normalizer = normalizers.Sequence(
         [
+            _SPACES,
             normalizers.Replace("``", '"'),
             normalizers.Replace("''", '"'),
             *([] if keep_accents else [normalizers.NFKD(), normalizers.Replace(Regex(_class_of(_is_combining)), "")]),
             *([_FINAL_SIGMA, normalizers.Lowercase()] if lowercase else []),
             *_charsmap(model.normalizer_spec.precompiled_charsmap),
-            normalizers.Replace(Regex(r"\s+"), " "),
+            _SPACES,
             normalizers.Strip(),
             *_disguises(hidden, {p.piece for p in model.pieces}),
         ]
