@@ -49,9 +49,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as e:
-        raise RetortError(
-            f"Cannot listen on {host}, port {port}: {e.strerror}. Choose another --port or --host."
-        ) from e
+        why = e.strerror if isinstance(e, socket.gaierror) else os.strerror(e.errno or 0)
+        raise RetortError(f"Cannot listen on {host}, port {port}: {why}. Choose another --port or --host.") from e
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -107,7 +106,21 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with our envelope and our log line for requests that are no HTTP."""
+    """gunicorn's threaded worker, with our envelope and log line for what is no HTTP, and a door that closes."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Called by gunicorn.  A worker that stops takes in who already waits and then refuses at once; left open, the
+        socket would let clients wait for an answer that never comes."""
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)
+            n_before = -1
+            while n_before < self.nr_conns:
+                n_before = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Called by gunicorn for what the application never saw."""
