@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from retort.errors import BadUsage
 from retort.model.architecture import EncoderConfig, Weights
-from retort.model.operations import ACTIVATIONS, Tensor, dropout, layer_norm, linear
+from retort.model.operations import ACTIVATIONS, Tensor, attention_shares, dropout, layer_norm, linear
 from retort.tasks.base import Floats
 
 PARTS = ("query", "key", "value")  # in the order in which the fused kernel holds them
@@ -154,12 +154,12 @@ class Encoder:
         n_heads, hidden_size = self.config.n_heads, self.config.hidden_size
         size = hidden_size // n_heads
         heads = tf.transpose(tf.reshape(qkv, [shape[0], shape[1], 3, n_heads, size]), [2, 0, 3, 1, 4])
-        scores = tf.matmul(heads[0], heads[1], transpose_b=True)
-        shares = tf.nn.softmax(tf.cast(scores, tf.float32) * size**-0.5 + bias)
+        query, key, value = tf.unstack(heads)
+        scores = tf.matmul(query, key, transpose_b=True)
+        shares = attention_shares(scores, bias, size**-0.5)
         if seed is not None:
             shares = dropout(shares, self.attention_dropout, seed)
-        mixed = tf.matmul(tf.cast(shares, self.dtype), heads[2])
-        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, hidden_size])
+        return tf.reshape(tf.transpose(tf.matmul(shares, value), [0, 2, 1, 3]), [-1, hidden_size])
 
 
 def _fused(config: EncoderConfig, weights: Weights) -> Weights:
