@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from typing import Any, get_args
 
 from retort.config import LongText
 from retort.errors import BadArtifact
-from retort.tasks import TASKS, Decoding, Task
+from retort.tasks import TASKS, Decoding, Input, Task
+from retort.tokenization.encoding import Encoding, extend
+from retort.tokenization.tokenizer import Tokenizer
 
 POINTER = "latest_model_config.json"
 MANIFEST = "manifest.json"
@@ -39,11 +41,19 @@ class Served:
     temperature: float = 1.0
     threshold: float = 0.5
     graph: str = "model.onnx"  # the ONNX file that answers
+    fixed_length: bool = False  # as bert-for-tf2 trains: padded to max_seq_len, and attending to the padding
 
     @property
     def decoding(self) -> Decoding:
         """How this model's logits are read."""
         return Decoding(self.labels, self.temperature, self.threshold)
+
+    def encode(self, inputs: Sequence[Input], tokenizer: Tokenizer) -> list[list[Encoding]]:
+        """The encodings of each input, as the model saw them in training."""
+        found = TASKS[self.task].encode(inputs, tokenizer, self.max_seq_len, self.long_text)
+        if not self.fixed_length:
+            return found
+        return [[extend(e, self.max_seq_len, tokenizer.pad_id) for e in encodings] for encodings in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +190,11 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
         served = Served(labels=labels, **found)
     except (KeyError, TypeError) as e:
         raise BadArtifact(f"{file} is damaged: {e!r}; expected `id2label` and a `retort` object.") from e
-    if served.task not in TASKS:
+    if not isinstance(served.task, str) or served.task not in TASKS:
         raise BadArtifact(f"{file}: unknown task {served.task!r}; this version knows {', '.join(TASKS)}.")
-    if served.long_text not in get_args(LongText) or not labels or served.temperature <= 0:
+    numbers = isinstance(served.temperature, int | float) and isinstance(served.threshold, int | float)
+    length = type(served.max_seq_len) is int and served.max_seq_len >= 3
+    if served.long_text not in get_args(LongText) or not (labels and numbers and length and served.temperature > 0):
         raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
     return served
 
