@@ -19,13 +19,13 @@ def import_legacy(old_folder: Path, models_dir: Path) -> Artifact:
     """
     old = read_legacy(old_folder)
     task = TASKS["classification"]
-    served = Served(task.name, old.max_seq_len, "head", old.labels)
+    served = Served(task.name, old.max_seq_len, "head", old.labels, fixed_length=True)
     inputs = [Input(text) for text in (*PROBES, *old.labels[:8])]
 
     def write(folder: Path) -> None:
         write_graphs(folder, old.config, old.weights, task.head)
         (folder / INT8_GRAPH).unlink()
-        encodings = [e for found in task.encode(inputs, old.tokenizer, old.max_seq_len, "head") for e in found]
+        encodings = [e for found in served.encode(inputs, old.tokenizer) for e in found]
         check_graph(folder / FLOAT_GRAPH, old.config, old.weights, task, encodings, old.tokenizer.pad_id)
         write_model(folder, old.config, old.weights, old.tokenizer, served)
         write_golden(folder, served, old.tokenizer, inputs)

@@ -10,10 +10,15 @@ import pytest
 import tensorflow as tf
 from google_checkpoint import run_bert_for_tf2, write_google_folder
 
+from retort.engine.registry import load_predictor
 from retort.errors import BadCheckpoint
+from retort.importer import import_legacy
 from retort.model.encoder import Encoder
 from retort.model.heads import PooledHead
 from retort.model.legacy import Legacy, read_labels, read_legacy
+from retort.tasks import Input
+from retort.tasks.metrics import softmax
+from retort.tokenization.encoding import Encoding, extend
 
 LABELS = ["c++", "java", "O", "питон"]
 LENGTH = 11
@@ -205,3 +210,16 @@ def test_a_damaged_labels_file_is_named(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(BadCheckpoint, match=r"label_encoder\.npy"):
         read_labels(file)
+
+
+@pytest.mark.parametrize("family", ["bert", "albert"])
+def test_an_imported_model_serves_the_old_answers(old_models: Path, tmp_path: Path, family: str) -> None:
+    folder, (ids, mask) = old_models / family / "ids", batch()
+    artifact = import_legacy(folder, tmp_path)
+    predictor = load_predictor(artifact)
+    texts = [Encoding(row[:n].tolist(), int(n)) for row, n in zip(ids, mask.sum(axis=1), strict=True)]
+    logits = predictor.logits([extend(text, LENGTH, 0) for text in texts])
+    np.testing.assert_allclose(softmax(logits), np.load(folder / "out.npz")["probabilities"], atol=1e-5)
+    (answer,) = predictor.predict([Input("x")])
+    assert answer.n_tokens == LENGTH, "padded as the old model was trained, and honest about what that costs"
+    assert answer.prediction.label in LABELS

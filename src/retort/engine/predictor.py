@@ -37,7 +37,7 @@ class Predictor:
         Raises TooManyTokens, before anything is computed: together they have more than `max_tokens`.
         """
         served, task = self.artifact.served, self.artifact.task
-        found = task.encode(inputs, self._tokenizer, served.max_seq_len, served.long_text)
+        found = served.encode(inputs, self._tokenizer)
         n_tokens = [sum(map(len, encodings)) for encodings in found]
         if max_tokens is not None and sum(n_tokens) > max_tokens:
             raise TooManyTokens(

@@ -59,7 +59,7 @@ def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Seq
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
     session = OnnxSession(folder / served.graph)
     short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
-    encoded = TASKS[served.task].encode(short, tokenizer, served.max_seq_len, served.long_text)
+    encoded = served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:
         for one, encodings in zip(short, encoded, strict=True):
             logits = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)

@@ -40,6 +40,12 @@ def encode_text(ids: Sequence[int], tokenizer: Tokenizer, max_seq_len: int, long
     return [Encoding([tokenizer.cls_id, *p, tokenizer.sep_id], len(p) + 2, truncated) for p in pieces]
 
 
+def extend(encoding: Encoding, length: int, pad_id: int) -> Encoding:
+    """The encoding of a single text with padding up to `length` that counts as tokens, for models that attend to it."""
+    missing = length - len(encoding)
+    return Encoding([*encoding.ids, *[pad_id] * missing], encoding.n_first + missing, encoding.truncated)
+
+
 def encode_pair(first: Sequence[int], second: Sequence[int], tokenizer: Tokenizer, max_seq_len: int) -> list[Encoding]:
     """`[CLS] first [SEP] second [SEP]`; when too long, the longer of the two loses its end."""
     room = max_seq_len - 3
