@@ -1,15 +1,11 @@
 """Does a graph answer as it must?  Logits against logits, and which graph may serve."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from retort.engine.predictor import run_encodings
-from retort.engine.session import Session
 from retort.errors import TrainingFailed
 from retort.tasks.base import Floats
-from retort.tokenization.encoding import Encoding
 
 FLOAT_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
 EQUAL_TOLERANCE = 1e-4
@@ -32,11 +28,6 @@ class Decision:
 
     graph: str
     reason: str
-
-
-def compare(a: Session, b: Session, encodings: Sequence[Encoding], pad_id: int, activation: str) -> Comparison:
-    """Run both on the same encodings; `activation` is the task's."""
-    return compare_logits(run_encodings(a, encodings, pad_id), run_encodings(b, encodings, pad_id), activation)
 
 
 def compare_logits(expected: Floats, actual: Floats, activation: str) -> Comparison:
