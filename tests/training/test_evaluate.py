@@ -49,8 +49,8 @@ def test_several_labels_a_text():
     assert found.confusion.tolist() == [[[2, 0], [0, 2]], [[3, 1], [0, 0]], [[2, 0], [1, 1]]]
     assert [(s.support, s.n_predicted) for s in found.labels] == [(2, 2), (0, 1), (2, 1)]
     assert {(e.text, e.gold, e.predicted) for e in found.errors} == {
-        ("b ⏐ !", ("bug",), ("bug", "idea")),
-        ("c ⏐ !", ("praise",), ()),
+        ("b / !", ("bug",), ("bug", "idea")),
+        ("c / !", ("praise",), ()),
     }
     assert sum(b.n for b in found.reliability) == 12
 

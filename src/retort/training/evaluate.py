@@ -71,6 +71,15 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What one model is worth: its calibration, fitted on validation rows, and both splits read with it."""
+
+    temperature: float
+    validation: Evaluation
+    test: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
 class _Reading:
     """Logits read as decisions: one a row (softmax), or one a row and label (sigmoid)."""
 
@@ -181,7 +190,7 @@ def _pick_errors(
     wrong = order[(reading.predicted != reading.actual).any(axis=1)[order]][:n_errors]
     return tuple(
         ConfidentError(
-            text=" ⏐ ".join(t for t in (inputs[i].text, inputs[i].text_pair) if t is not None),
+            text=" / ".join(t for t in (inputs[i].text, inputs[i].text_pair) if t is not None),
             gold=tuple(itertools.compress(labels, reading.actual[i])),
             predicted=tuple(itertools.compress(labels, reading.predicted[i])),
             probability=float(reading.wrongness[i]),
