@@ -29,7 +29,7 @@ def fit_temperature(logits: Floats, targets: Targets, activation: str) -> float:
     best = float(grid[np.argmin([cost(e) for e in grid])])
     step = float(grid[1] - grid[0])
     low, high = max(best - step, float(grid[0])), min(best + step, float(grid[-1]))
-    for _ in range(30):  # golden section
+    for _ in range(16):  # golden section: to four digits
         left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
         low, high = (low, right) if cost(left) <= cost(right) else (left, high)
     found = (low + high) / 2
