@@ -5,10 +5,13 @@ Options are made from the settings' classes, so each is also an environment vari
 
 import functools
 import json
+import os
 import sys
+import tempfile
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +90,25 @@ def _explain(error: Any) -> str:
     return f"{name}: {error['msg']}, got {error['input']!r}"
 
 
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep back what TensorFlow's libraries write while they load; nobody can act on it. Failures still show it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(saved, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
 json_option = click.option("--json", "json_output", is_flag=True, help="Print the result as JSON, for machines.")
 
 
@@ -102,9 +124,10 @@ def main() -> None:
 @json_option
 def train(settings: TrainSettings, tensorboard_port: int | None, json_output: bool) -> None:
     """Fine-tune an encoder on labelled text and publish the model."""
-    from retort.train import train as run
+    with quiet_stderr():
+        from retort.train import train as run
 
-    artifact = run(settings, lambda line: click.echo(line, err=True))
+    artifact = run(settings, lambda line: click.echo(line, err=True), tensorboard_port)
     if json_output:
         metrics = json.loads((artifact.path / "metrics.json").read_text(encoding="utf-8"))
         click.echo(json.dumps({"model_dir": str(artifact.path), "model": artifact.version, "metrics": metrics}))
@@ -126,7 +149,8 @@ def serve(settings: ServeSettings) -> None:
 @json_option
 def import_(old_folder: Path, models_dir: Path, json_output: bool) -> None:
     """Turn a folder that the older, bert-for-tf2 based project trained into a served model."""
-    from retort.importer import import_legacy
+    with quiet_stderr():
+        from retort.importer import import_legacy
 
     artifact = import_legacy(old_folder, models_dir)
     click.echo(json.dumps({"model_dir": str(artifact.path), "model": artifact.version}) if json_output
@@ -138,10 +162,10 @@ def import_(old_folder: Path, models_dir: Path, json_output: bool) -> None:
 def download(names: tuple[str, ...]) -> None:
     """Fetch encoders by name, or `stackoverflow`, the data set of programming questions."""
     from retort.data.sources import download_data, resolve_encoder
-    from retort.training.progress import DownloadBar
+    from retort.training.progress import DownloadProgress
 
     for name in names:
-        with DownloadBar(name) as progress:
+        with DownloadProgress(name) as progress:
             found = (
                 download_data(progress=progress)
                 if name == "stackoverflow"

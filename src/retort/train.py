@@ -4,10 +4,12 @@ read -> encode -> probe -> fine-tune -> calibrate -> export -> compare -> measur
 """
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from retort.artifact import Artifact, Served, publish
@@ -17,8 +19,8 @@ from retort.data.readers import Row
 from retort.data.sources import resolve_encoder
 from retort.engine.predictor import run_encodings
 from retort.engine.session import OnnxSession
-from retort.errors import BadUsage
-from retort.export.folder import check_graph, write_golden, write_graphs, write_model
+from retort.errors import BadUsage, TrainingFailed
+from retort.export.folder import check_graph, write_golden, write_graphs, write_json, write_model
 from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, Decision, choose_graph, compare_logits
 from retort.model.architecture import EncoderConfig, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
@@ -29,11 +31,18 @@ from retort.model.heads import HEADS
 from retort.tasks import TASKS, Decoding, Input, Task
 from retort.tasks.base import Floats, Targets
 from retort.tokenization.encoding import Encoding
+from retort.training.board import Board
 from retort.training.calibrate import fit_temperature
+from retort.training.card import build_card
+from retort.training.charts import draw_confusion
 from retort.training.checkpoints import Checkpoints
 from retort.training.dataset import balanced_class_weights, build_examples
-from retort.training.evaluate import Evaluation, average_windows, evaluate
+from retort.training.evaluate import Evaluation, Measured, average_windows, evaluate
 from retort.training.probe import fit_probe
+from retort.training.progress import Listeners, TrainingProgress
+from retort.training.provenance import command_of, package_versions, peak_rss_mb
+from retort.training.report import TrainingReport, build_metrics, write_report
+from retort.training.tensorboard import show_tensorboard
 from retort.training.trainer import Fitted, fit
 
 FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
@@ -51,6 +60,11 @@ class Part:
     encodings: list[list[Encoding]]
     targets: Targets
 
+    @property
+    def n_truncated(self) -> int:
+        """Inputs of which something was left out."""
+        return sum(any(e.truncated for e in windows) for windows in self.encodings)
+
     def logits(self, run: Callable[[Sequence[Encoding]], Floats]) -> Floats:
         """Logits or features (N, ...) of each input, its windows averaged."""
         return average_windows(run([e for windows in self.encodings for e in windows]), [*map(len, self.encodings)])
@@ -58,15 +72,6 @@ class Part:
     def evaluate(self, task: Task, logits: Floats, decoding: Decoding) -> Evaluation:
         """What `logits` (N, n_labels) are worth on this split."""
         return evaluate(task, logits, self.targets, decoding, self.inputs, [row.line for row in self.rows])
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one graph is worth; `temperature` was fitted on validation rows."""
-
-    temperature: float
-    validation: Evaluation
-    test: Evaluation
 
 
 class Stopwatch:
@@ -159,16 +164,21 @@ class Training:
             *fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
         )
 
-    def fine_tune(self, listener: object, checkpoints: Checkpoints) -> None:
-        """The whole model learns; the best epoch's weights stay."""
-        examples = build_examples(self.train.encodings, self.train.targets)
-        decoding = Decoding(self.labels)
+    def fine_tune(self, board: Board) -> None:
+        """The whole model learns; the best epoch's weights stay.  With `few_shot` the probe is all."""
+        s, decoding = self.settings, Decoding(self.labels)
+        self.checkpoints = Checkpoints(s.checkpoint_dir, self.fingerprint())
+        self.fitted: Fitted | None = None
+        if s.few_shot:
+            return
 
         def validate() -> dict[str, float]:
             logits = self.validation.logits(self.model.predict_logits)
             return self.task.score(logits, self.validation.targets, decoding)
 
-        self.fitted: Fitted = fit(self.model, examples, self.settings, validate, listener, checkpoints)  # type: ignore[arg-type]
+        examples = build_examples(self.train.encodings, self.train.targets)
+        with TrainingProgress() as progress:
+            self.fitted = fit(self.model, examples, s, validate, Listeners([progress, board]), self.checkpoints)
 
     def fingerprint(self) -> str:
         """What must be the same for unfinished training to go on: the settings that matter and the files' bytes."""
@@ -179,7 +189,7 @@ class Training:
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()[:16]
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, board: Board, logs: Path, created: datetime) -> None:
         """The trained model becomes an artifact's files, measured by the very sessions that serve it."""
         weights = self.model.export_weights()
         with self.stage("export"):
@@ -190,18 +200,23 @@ class Training:
             logits = {graph: self._run(folder / graph, self.validation) for graph in (FLOAT_GRAPH, INT8_GRAPH)}
             self.decision: Decision = self._choose(logits)
             self.measured = {graph: self._measure(folder / graph, found) for graph, found in logits.items()}
-            if self.decision.graph != INT8_GRAPH:
-                (folder / INT8_GRAPH).unlink()
-            served = Served(
-                self.task.name,
-                self.settings.max_seq_len,
-                self.settings.long_text,
-                self.labels,
-                temperature=self.measured[self.decision.graph].temperature,
-                graph=self.decision.graph,
-            )
-            write_model(folder, self.config, weights, self.tokenizer, served)
-            write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
+        if self.decision.graph != INT8_GRAPH:
+            (folder / INT8_GRAPH).unlink()
+        s, measured = self.settings, self.measured[self.decision.graph]
+        served = Served(
+            self.task.name, s.max_seq_len, s.long_text, self.labels, measured.temperature, graph=self.decision.graph
+        )
+        write_model(folder, self.config, weights, self.tokenizer, served)
+        write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
+        step = self.fitted.history[self.fitted.best_epoch - 1].step if self.fitted else 0
+        board.on_evaluation("validation", measured.validation, step)
+        shutil.copytree(logs, folder / "tensorboard")
+        report = self._describe(created)
+        write_report(folder / "report.html", report)
+        write_json(folder / "metrics.json", build_metrics(report))
+        write_json(folder / "training_args.json", {**report.settings, "command": report.command, **report.versions})
+        (folder / "README.md").write_text(build_card(report), encoding="utf-8")
+        (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
     def _run(self, graph: Path, part: Part) -> Floats:
         session = OnnxSession(graph)
@@ -225,13 +240,51 @@ class Training:
             self.test.evaluate(self.task, self._run(graph, self.test), decoding),
         )
 
+    def _describe(self, created: datetime) -> TrainingReport:
+        s, fitted = self.settings, self.fitted
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        given = {"train": s.data, "validation": s.validation, "test": s.test}
+        return TrainingReport(
+            model=s.model,
+            family=self.config.family.upper(),
+            task=self.task.name,
+            created=created,
+            data=self.dataset.splits.report,
+            files={name: str(file) if file else f"a part of {s.data}" for name, file in given.items()},
+            truncated={name: part.n_truncated for name, part in parts.items()},
+            float32=self.measured[FLOAT_GRAPH],
+            int8=self.measured[INT8_GRAPH],
+            served="int8" if self.decision.graph == INT8_GRAPH else "float32",
+            reason=self.decision.reason,
+            history=fitted.history if fitted else (),
+            best_epoch=fitted.best_epoch if fitted else 0,
+            settings=s.model_dump(mode="json"),
+            command=command_of(s),
+            versions=package_versions(),
+            device=f"{self.device.sentence} Precision: {self.precision}.",
+            seconds=self.stage.seconds,
+            examples_per_s=fitted.examples_per_s if fitted else len(self.train.rows) / self.stage.seconds["probe"],
+            peak_rss_mb=peak_rss_mb(),
+        )
 
-def train(settings: TrainSettings, say: Callable[[str], None]) -> Artifact:
-    """Train as the settings say and publish the model.
+
+def train(settings: TrainSettings, say: Callable[[str], None], tensorboard_port: int | None = None) -> Artifact:
+    """Train as the settings say and publish the model; `say` is told what happens, a line at a time.
 
     Raises BadUsage (data or settings that cannot be), TrainingFailed, BadCheckpoint, DownloadFailed; then nothing is
     published, and what was learned so far waits for `--resume`.
     """
+    try:
+        return _train(settings, say, tensorboard_port)
+    except OSError as e:
+        raise TrainingFailed(
+            f"Cannot read or write {e.filename or 'a file'}: {e.strerror or e}. Nothing was published; "
+            "mend that, and the same command with --resume goes on."
+        ) from e
+
+
+def _train(settings: TrainSettings, say: Callable[[str], None], tensorboard_port: int | None) -> Artifact:
+    created, name = datetime.now(UTC), Path(settings.model).name
     training = Training(settings, say)
     say(training.device.sentence)
     with training.stage("read"):
@@ -240,6 +293,14 @@ def train(settings: TrainSettings, say: Callable[[str], None]) -> Artifact:
         training.encode()
     with training.stage("probe"):
         training.probe()
-    with training.stage("fine-tune"):
-        training.fine_tune(None, Checkpoints(settings.checkpoint_dir, training.fingerprint()))
-    return publish(settings.models_dir, Path(settings.model).name, training.write)
+    logs = settings.log_dir / f"{created:%Y%m%d%H%M%S}_{name}"
+    with Board(logs) as board, show_tensorboard(settings.log_dir, tensorboard_port, say):
+        with training.stage("fine-tune"):
+            training.fine_tune(board)
+        artifact = publish(settings.models_dir, name, lambda folder: training.write(folder, board, logs, created))
+    training.checkpoints.clear()
+    scores = training.measured[artifact.served.graph].test.scores
+    say(f"Published {artifact.path}: test " + " · ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+    say(training.decision.reason)
+    say(f"Look at {artifact.path / 'report.html'}; serve it with: retort serve --models-dir {settings.models_dir}")
+    return artifact
