@@ -115,7 +115,9 @@ class Trainer:
         )
         self._lengths = [len(e) for e in examples.encodings]
         self._pad_id = model.encoder.config.pad_token_id
-        self._step = TrainStep(model, settings, self._class_weights())
+        balanced = settings.class_weights == "balanced"
+        weights = balanced_class_weights(examples.targets, model.head.n_labels) if balanced else None
+        self._step = TrainStep(model, settings, weights)
         self._best: Arrays = {}
         self._progress = Progress()
 
@@ -200,18 +202,13 @@ class Trainer:
         patience, p = self._settings.early_stopping_patience, self._progress
         return bool(patience) and len(p.history) - p.best_epoch >= patience
 
-    def _class_weights(self) -> Floats:
-        n_labels = self._model.head.n_labels
-        if self._settings.class_weights == "balanced":
-            return balanced_class_weights(self._examples.targets, n_labels)
-        return np.ones(n_labels, np.float32)
-
 
 class TrainStep:
     """One step: forward, backward, update; and all that it changes, as arrays."""
 
-    def __init__(self, model: Classifier, settings: TrainSettings, class_weights: Floats) -> None:
-        self._model, self._class_weights = model, tf.constant(class_weights)
+    def __init__(self, model: Classifier, settings: TrainSettings, class_weights: Floats | None = None) -> None:
+        weights = np.ones(model.head.n_labels, np.float32) if class_weights is None else class_weights
+        self._model, self._class_weights = model, tf.constant(weights)
         self._variables = model.trainable
         self._optimizer = AdamW(self._variables, settings.weight_decay)
         self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
