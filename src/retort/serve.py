@@ -112,9 +112,11 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         """Called by gunicorn.  A worker that stops takes in who already waits and then refuses at once; left open, the
         socket would let clients wait for an answer that never comes."""
         super().set_accept_enabled(enabled)
-        if self.alive:
+        if self.alive or enabled:
             return
         for listener in self.sockets:
+            if listener.sock is None:  # closed already: the signal came while gunicorn had too many connections
+                continue
             listener.setblocking(False)
             n_before = -1
             while n_before < self.nr_conns:
