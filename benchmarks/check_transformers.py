@@ -24,7 +24,7 @@ def main() -> int:
     if not facts.get("transformers_compatible", True):
         print(f"skipped: {facts.get('why')}")
         return 0
-    lines = (options.model / "golden.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (options.model / "golden.jsonl").read_text(encoding="utf-8").split("\n")
     golden = [json.loads(line) for line in lines if line.strip()]
     worst, text = replay(options.model, golden)
     print(f"{len(golden)} golden inputs, largest difference of a logit: {worst:.2e} ({text!r})")

@@ -37,7 +37,10 @@ class Command(click.Command):
             click.echo(f"retort {self.name}: {e}", err=True)
             ctx.exit(2 if isinstance(e, BadUsage) else 1)
         except KeyboardInterrupt:
-            click.echo(f"\nretort {self.name}: stopped; nothing was published.", err=True)
+            click.echo(
+                f"\nretort {self.name}: stopped; nothing was published. The same command with --resume goes on.",
+                err=True,
+            )
             ctx.exit(130)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from retort.artifact import Artifact, Served, publish
 from retort.config import TrainSettings
 from retort.data.dataset import Dataset, load_dataset
@@ -160,9 +162,13 @@ class Training:
         if s.class_weights == "balanced":
             weights = balanced_class_weights(self.train.targets, len(self.labels))
         features = self.train.logits(self.model.features)
-        head.start_from(
-            *fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
-        )
+        if not np.isfinite(features).all():
+            raise TrainingFailed(
+                f"{s.model} gives values for these texts that are no numbers; its weights are damaged, or "
+                f"--precision {self.precision} is too narrow for them."
+            )
+        kernel, bias = fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
+        head.start_from(kernel, bias, features.mean(axis=0))
 
     def fine_tune(self, board: Board) -> None:
         """The whole model learns; the best epoch's weights stay.  With `few_shot` the probe is all."""

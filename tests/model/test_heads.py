@@ -62,10 +62,21 @@ def test_exported_weights_give_the_same_logits_and_start_the_same_head(pooling: 
 def test_a_probe_is_where_training_starts() -> None:
     head, (hidden, mask) = PooledHead(CONFIG, 3, "softmax", {}), hidden_states()
     kernel, bias = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.arange(3, dtype=np.float32)
-    head.start_from(kernel, bias)
     features = head.features(hidden, mask)
+    head.start_from(kernel, bias, features.numpy().mean(axis=0))
     np.testing.assert_allclose(head.logits(features).numpy(), features.numpy() @ kernel + bias, atol=1e-5)
     np.testing.assert_allclose(head.export_weights()["classifier.kernel"], kernel, atol=1e-6)
+
+
+def test_dropout_takes_away_only_what_differs_from_the_centre() -> None:
+    head, (hidden, mask) = PooledHead(CONFIG, 3, "softmax", {}, dropout=0.5), hidden_states()
+    features = head.features(hidden, mask)
+    kernel, centre = np.full((8, 3), 1e3, np.float32), features.numpy()[0]
+    head.start_from(kernel, np.zeros(3, np.float32), centre)
+    dropped = head.logits(features, training=True, seed=tf.constant([1, 2], tf.int64)).numpy()
+    plain = head.logits(features).numpy()
+    np.testing.assert_allclose(dropped[0], plain[0], rtol=1e-5)
+    assert np.abs(dropped[1:] - plain[1:]).max() > 1.0
 
 
 def test_softmax_loss_is_the_weighted_cross_entropy_of_logits() -> None:

@@ -49,6 +49,7 @@ def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer
     """Write what stands beside the graphs: `model.safetensors`, `config.json` and the tokenizer's files."""
     described, state = to_hugging_face(config, weights, served.labels, TASKS[served.task].problem_type)
     save_file(state, folder / "model.safetensors", {"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # written for its owner alone; a container serves as somebody else
     for name, content in tokenizer_files(tokenizer, config, served.max_seq_len).items():
         (folder / name).write_text(content, encoding="utf-8")
     facts = {name: value for name, value in asdict(served).items() if name != "labels"}  # they are `id2label`

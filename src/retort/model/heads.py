@@ -40,6 +40,7 @@ class PooledHead:
         # Features of length 1 have small entries; training sees them at unit variance, so that one learning rate suits
         # encoder and head.
         self._scale = math.sqrt(config.hidden_size) if config.pooling == "mean" else 1.0
+        self._centre = tf.zeros([config.hidden_size])
         generator = np.random.default_rng([seed, 11])
         size = config.hidden_size
         start = {"pooler.kernel": (size, size), "pooler.bias": (size,)} if config.pooling == "cls" else {}
@@ -73,7 +74,7 @@ class PooledHead:
         """Features (B, H) become logits (B, n_labels); `seed` (2,) int64 must be given with `training`."""
         scaled = features * self._scale
         if training:
-            scaled = dropout(scaled, self.dropout, seed)
+            scaled = self._centre + dropout(scaled - self._centre, self.dropout, seed)
         return scaled @ self.variables["classifier.kernel"] + self.variables["classifier.bias"]
 
     def loss(self, logits: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
@@ -88,8 +89,13 @@ class PooledHead:
         weights = tf.gather(class_weights, targets)
         return tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
 
-    def start_from(self, kernel: Floats, bias: Floats) -> None:
-        """Let training start at a probe's `kernel` (H, n_labels) and `bias` (n_labels,), fitted on `features`."""
+    def start_from(self, kernel: Floats, bias: Floats, centre: Floats) -> None:
+        """Let training start at a probe's `kernel` (H, n_labels) and `bias` (n_labels,), fitted on `features`.
+
+        `centre` (H,) is the features' mean: from now on dropout takes away what differs from it.  A kernel of large
+        weights on features that hardly vary would turn dropout of the features themselves into mere noise.
+        """
+        self._centre = tf.constant(centre * self._scale, tf.float32)
         self.variables["classifier.kernel"].assign(kernel / self._scale)
         self.variables["classifier.bias"].assign(bias)
 
