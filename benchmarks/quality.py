@@ -19,9 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from retort.data.sources import resolve_encoder
-
 from peers.environment import peer_python
+from retort.data.sources import resolve_encoder
 
 HERE = Path(__file__).parent
 SETS = {  # columns, and how many epochs the peer trains
