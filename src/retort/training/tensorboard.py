@@ -1,5 +1,6 @@
 """TensorBoard beside a training: a process of its own that ends with it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +12,15 @@ from pathlib import Path
 def show_tensorboard(log_dir: Path, port: int | None, say: Callable[[str], None]) -> Iterator[None]:
     """Show all of `log_dir` on `port` while the context lasts; with None, do nothing.
 
-    A port that is taken, or any other trouble of TensorBoard's, does not stop the training.
+    A port that is taken, or any other trouble of TensorBoard's, does not stop the training.  It shows texts of users,
+    so it listens on this machine only; a container, which has no other way out, sets `RETORT_TENSORBOARD_HOST`.
     """
     if port is None:
         yield
         return
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(log_dir), "--port", str(port), "--bind_all"]
+    host = os.environ.get("RETORT_TENSORBOARD_HOST", "127.0.0.1")
+    place = ["--logdir", str(log_dir), "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "tensorboard.main", *place]
     viewer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
     say(f"TensorBoard: http://localhost:{port}")
     try:
