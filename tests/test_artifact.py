@@ -310,3 +310,14 @@ def test_a_pointer_or_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_the_date_is_the_one_given(tmp_path: Path) -> None:
     assert tiny_artifact(tmp_path).created == CREATED
+
+
+def test_publishing_sweeps_out_what_killed_trainers_left_and_no_younger_draft(tmp_path: Path) -> None:
+    old, young = (tmp_path / "trained" / f".draft-{age}" for age in ("old", "young"))
+    for draft in (old, young):
+        draft.mkdir(parents=True)
+        (draft / "model.onnx").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    tiny_artifact(tmp_path)
+    assert not old.exists()
+    assert young.exists()

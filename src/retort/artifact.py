@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from retort.tokenization.tokenizer import Tokenizer
 
 POINTER = "latest_model_config.json"
 MANIFEST = "manifest.json"
+DRAFT_LIFETIME_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def publish(models_dir: Path, name: str, write: Callable[[Path], None], created:
     created = (created or datetime.now(UTC)).replace(microsecond=0)
     trained = models_dir / "trained"
     trained.mkdir(parents=True, exist_ok=True)
+    _sweep(trained)
     draft = trained / f".draft-{uuid.uuid4().hex}"
     draft.mkdir()
     try:
@@ -197,6 +200,14 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
     if served.long_text not in get_args(LongText) or not (labels and numbers and length and served.temperature > 0):
         raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
     return served
+
+
+def _sweep(trained: Path) -> None:
+    """Remove what trainers that were killed left behind; a younger draft may still be somebody's."""
+    for draft in trained.glob(".draft-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > DRAFT_LIFETIME_S:
+                shutil.rmtree(draft)
 
 
 def _rename_to_free_name(draft: Path, trained: Path, created: datetime, name: str) -> Path:
