@@ -40,7 +40,7 @@ class PooledHead:
         # Features of length 1 have small entries; training sees them at unit variance, so that one learning rate suits
         # encoder and head.
         self._scale = math.sqrt(config.hidden_size) if config.pooling == "mean" else 1.0
-        self._centre = tf.zeros([config.hidden_size])
+        self.centre = tf.Variable(tf.zeros([config.hidden_size]), trainable=False, name="centre")
         generator = np.random.default_rng([seed, 11])
         size = config.hidden_size
         start = {"pooler.kernel": (size, size), "pooler.bias": (size,)} if config.pooling == "cls" else {}
@@ -74,7 +74,7 @@ class PooledHead:
         """Features (B, H) become logits (B, n_labels); `seed` (2,) int64 must be given with `training`."""
         scaled = features * self._scale
         if training:
-            scaled = self._centre + dropout(scaled - self._centre, self.dropout, seed)
+            scaled = self.centre + dropout(scaled - self.centre, self.dropout, seed)
         return scaled @ self.variables["classifier.kernel"] + self.variables["classifier.bias"]
 
     def loss(self, logits: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class PooledHead:
         `centre` (H,) is the features' mean: from now on dropout takes away what differs from it.  A kernel of large
         weights on features that hardly vary would turn dropout of the features themselves into mere noise.
         """
-        self._centre = tf.constant(centre * self._scale, tf.float32)
+        self.centre.assign(centre * self._scale)
         self.variables["classifier.kernel"].assign(kernel / self._scale)
         self.variables["classifier.bias"].assign(bias)
 

@@ -24,7 +24,6 @@ from retort.errors import TrainingFailed
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 N_KEPT = 2
-SHARE_OF_TIME = 0.05  # at most, spent on saving
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,16 @@ class State:
 
 
 class Checkpoints:
-    """The states of one training, in `<checkpoint_dir>/<fingerprint>/`."""
+    """The states of one training, in `<checkpoint_dir>/<fingerprint>/`.
 
-    def __init__(self, checkpoint_dir: Path, fingerprint: str, every_s: float = 60.0) -> None:
+    One is due every `every_s` seconds, or more rarely where saving would take more than `share_of_time`.
+    """
+
+    def __init__(
+        self, checkpoint_dir: Path, fingerprint: str, every_s: float = 60.0, share_of_time: float = 0.05
+    ) -> None:
         self.folder = checkpoint_dir / fingerprint
-        self._every_s, self._pause_s = every_s, every_s
+        self._every_s, self._pause_s, self._share = every_s, every_s, share_of_time
         self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:
@@ -58,7 +62,7 @@ class Checkpoints:
             for old in self._numbers(kind)[:-N_KEPT]:
                 self._file(kind, old).unlink(missing_ok=True)
         self._saved_at = time.monotonic()
-        self._pause_s = max(self._every_s, (self._saved_at - start) / SHARE_OF_TIME)
+        self._pause_s = max(self._every_s, (self._saved_at - start) / self._share)
 
     def save_best(self, epoch: int, arrays: Arrays) -> None:
         """Write the best epoch's weights; to be done before the state that counts on them.

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from retort.config import TrainSettings
 from retort.errors import TrainingFailed
-from retort.model.classifier import Classifier
+from retort.model.classifier import IDS, Classifier
 from retort.model.operations import Tensor
 from retort.tasks.base import Floats
 from retort.training.checkpoints import Checkpoints, State
@@ -212,9 +212,15 @@ class TrainStep:
         self._variables = model.trainable
         self._optimizer = AdamW(self._variables, settings.weight_decay)
         self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
-        self._changing = self._variables | self._optimizer.slots | self._loss_scale.slots
+        self._changing = (
+            self._variables | self._optimizer.slots | self._loss_scale.slots | {"centre": model.head.centre}
+        )
         self._seed = settings.seed
-        self._run = tf.function(self._graph, autograph=False, reduce_retracing=True)
+        sigmoid = model.head.activation == "sigmoid"
+        targets = tf.TensorSpec([None, None], tf.float32) if sigmoid else tf.TensorSpec([None], tf.int64)
+        rate, seed = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int64)
+        # One graph for all shapes: graphs for given shapes would round differently, and so would resumed training.
+        self._run = tf.function(self._graph, [IDS, IDS, IDS, targets, rate, seed], autograph=False)
 
     def __call__(self, batch: Any, targets: npt.NDArray[Any], learn_rate: float, step: int) -> float:
         """Learn from a batch in step number `step`, from 0; the loss before it."""
