@@ -292,3 +292,13 @@ def test_continuous_integration_calls_make_test_and_nothing_cleverer() -> None:
     commands = (ROOT / ".ci" / "run").read_text().splitlines()[1:]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert [line for line in commands if line] == ["set -e", 'cd "$(dirname "$0")/.."', "make test"]
+
+
+@pytest.mark.parametrize("dockerfile", ["dev.Dockerfile", "api.Dockerfile"])
+def test_an_image_is_made_of_files_that_exist_and_are_not_ignored(dockerfile: str) -> None:
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / dockerfile).read_text(), re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    assert {"src", "pyproject.toml", "requirements-build.txt"} <= {*names}
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    assert [name for name in names if not any(Path(name).match(pattern) for pattern in kept)] == []
