@@ -34,10 +34,10 @@ def test_batches_hold_similar_lengths_in_no_order_of_length() -> None:
     assert abs(np.corrcoef(longest, np.arange(len(longest)))[0, 1]) < 0.3
 
 
-def test_batches_are_padded_to_a_multiple_of_eight() -> None:
+def test_batches_are_padded_to_their_longest() -> None:
     examples = build_examples([[Encoding([2, 7, 3], 3)], [Encoding(list(range(9)), 5)]], np.array([1, 0]))
     batch, targets = examples.batch([1, 0], pad_id=0)
-    assert batch.input_ids.shape == (2, 16)
+    assert batch.input_ids.shape == (2, 9)
     assert batch.attention_mask.sum(axis=1).tolist() == [9, 3]
     assert batch.token_type_ids.sum() == 4
     assert targets.tolist() == [0, 1]

@@ -11,7 +11,6 @@ from retort.tokenization.batch import Batch, collate
 from retort.tokenization.encoding import Encoding
 
 BATCHES_PER_GROUP = 50  # texts are sorted by length within so many batches: enough for little padding, few for chance
-LENGTH_STEP = 8  # batches are padded to multiples of this
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,8 @@ class Examples:
         return len(self.encodings)
 
     def batch(self, rows: Sequence[int] | npt.NDArray[np.int64], pad_id: int) -> tuple[Batch, Targets]:
-        """The examples of `rows`, padded to the longest of them, rounded up to `LENGTH_STEP`."""
-        chosen = [self.encodings[i] for i in rows]
-        length = -(-max(map(len, chosen)) // LENGTH_STEP) * LENGTH_STEP
-        return collate(chosen, pad_id, length), self.targets[np.asarray(rows)]
+        """The examples of `rows`, padded to the longest of them."""
+        return collate([self.encodings[i] for i in rows], pad_id), self.targets[np.asarray(rows)]
 
 
 def build_examples(encodings: Sequence[Sequence[Encoding]], targets: Targets) -> Examples:
