@@ -85,9 +85,17 @@ class Checkpoints:
             raise TrainingFailed(f"{self._file('best', epoch)} is missing or damaged; train again without --resume.")
         return state.arrays
 
+    @property
+    def exist(self) -> bool:
+        """Whether there is anything to go on from."""
+        return bool(self._numbers("state"))
+
     def clear(self) -> None:
-        """Forget this training."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget this training, at once: a kill leaves no half of it."""
+        gone = self.folder.with_name(f".{self.folder.name}-gone")
+        with contextlib.suppress(OSError):
+            self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
         with contextlib.suppress(OSError):  # other trainings are still there
             self.folder.parent.rmdir()
 
@@ -95,7 +103,8 @@ class Checkpoints:
         return self.folder / f"{kind}-{number:06d}.safetensors"
 
     def _numbers(self, kind: str) -> list[int]:
-        return sorted(int(file.stem.rpartition("-")[2]) for file in self.folder.glob(f"{kind}-*.safetensors"))
+        found = (file.stem.removeprefix(f"{kind}-") for file in self.folder.glob(f"{kind}-*.safetensors"))
+        return sorted(int(number) for number in found if number.isdecimal())
 
     def _write(self, kind: str, number: int, state: State) -> None:
         draft = self.folder / f"draft-{kind}"  # one name, so that what a kill left behind is written over
