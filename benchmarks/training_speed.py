@@ -27,7 +27,7 @@ from retort.model.classifier import Classifier
 from retort.model.encoder import Encoder
 from retort.model.heads import PooledHead
 from retort.tokenization.batch import Batch
-from retort.training.trainer import TrainStep
+from retort.training.step import TrainStep
 
 HERE = Path(__file__).parent
 N_LABELS = 77

@@ -12,20 +12,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from retort.config import TrainSettings
 from retort.errors import TrainingFailed
-from retort.model.classifier import IDS, Classifier
-from retort.model.operations import Tensor
-from retort.tasks.base import Floats
+from retort.model.classifier import Classifier
 from retort.training.checkpoints import Checkpoints, State
 from retort.training.dataset import Examples, balanced_class_weights, epoch_batches, n_batches
-from retort.training.optimizer import AdamW, LossScale
 from retort.training.schedule import Schedule
+from retort.training.step import Arrays, TrainStep
 
 Scores = dict[str, float]
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Listener(Protocol):
@@ -201,58 +197,3 @@ class Trainer:
     def _is_patience_over(self) -> bool:
         patience, p = self._settings.early_stopping_patience, self._progress
         return bool(patience) and len(p.history) - p.best_epoch >= patience
-
-
-class TrainStep:
-    """One step: forward, backward, update; and all that it changes, as arrays."""
-
-    def __init__(self, model: Classifier, settings: TrainSettings, class_weights: Floats | None = None) -> None:
-        weights = np.ones(model.head.n_labels, np.float32) if class_weights is None else class_weights
-        self._model, self._class_weights = model, tf.constant(weights)
-        self._variables = model.trainable
-        self._optimizer = AdamW(self._variables, settings.weight_decay)
-        self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
-        self._changing = (
-            self._variables | self._optimizer.slots | self._loss_scale.slots | {"centre": model.head.centre}
-        )
-        self._seed = settings.seed
-        sigmoid = model.head.activation == "sigmoid"
-        targets = tf.TensorSpec([None, None], tf.float32) if sigmoid else tf.TensorSpec([None], tf.int64)
-        rate, seed = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int64)
-        # One graph for all shapes: graphs for given shapes would round differently, and so would resumed training.
-        self._run = tf.function(self._graph, [IDS, IDS, IDS, targets, rate, seed], autograph=False)
-
-    def __call__(self, batch: Any, targets: npt.NDArray[Any], learn_rate: float, step: int) -> float:
-        """Learn from a batch in step number `step`, from 0; the loss before it."""
-        ids = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
-        loss = self._run(
-            *(tf.constant(a, tf.int32) for a in ids),
-            tf.constant(targets),
-            tf.constant(learn_rate, tf.float32),
-            tf.constant([self._seed * 4096, step], tf.int64),
-        )
-        return float(loss)
-
-    def weights(self) -> Arrays:
-        """The trained variables by name."""
-        return {name: v.numpy() for name, v in self._variables.items()}
-
-    def state(self) -> Arrays:
-        """Everything that a step changes, by name."""
-        return {name: v.numpy() for name, v in self._changing.items()}
-
-    def restore(self, arrays: Any) -> None:
-        """Set what `weights` or `state` gave."""
-        for name, value in arrays.items():
-            self._changing[name].assign(value)
-
-    def _graph(self, ids: Tensor, mask: Tensor, types: Tensor, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
-        with tf.GradientTape() as tape:
-            logits = self._model(ids, mask, types, seed)
-            loss = self._model.head.loss(logits, targets, self._class_weights)
-            scaled = loss * self._loss_scale.value
-        gradients = dict(zip(self._variables, tape.gradient(scaled, list(self._variables.values())), strict=True))
-        step = tf.cast(seed[1] + 1, tf.float32)
-        norm = self._optimizer.apply(gradients, rate, step, self._loss_scale.value)
-        self._loss_scale.update(norm)
-        return loss
