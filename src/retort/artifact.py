@@ -9,8 +9,6 @@ that dies at any moment leaves the old state or the new one, whole.
 
 import contextlib
 import hashlib
-import json
-import os
 import re
 import shutil
 import time
@@ -22,12 +20,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from retort.config import LongText
+from retort.disk import read_bytes, read_json, sha256, sync, write_json
 from retort.errors import BadArtifact
+from retort.pointer import Pointer, read_pointer, write_pointer
 from retort.tasks import TASKS, Decoding, Input, Task
 from retort.tokenization.encoding import Encoding, extend
 from retort.tokenization.tokenizer import Tokenizer
 
-POINTER = "latest_model_config.json"
 MANIFEST = "manifest.json"
 DRAFT_LIFETIME_S = 24 * 3600
 
@@ -79,15 +78,6 @@ class Artifact:
         return TASKS[self.served.task]
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """`latest_model_config.json`: the default model at the top level, further ones by name under `models`."""
-
-    model_dir: str  # relative to the models folder, or absolute
-    model_type: str  # the model's name, for people
-    max_seq_len: int | None = None  # serve shorter than trained
-
-
 def publish(models_dir: Path, name: str, write: Callable[[Path], None], created: datetime | None = None) -> Artifact:
     """Let `write` fill a new folder, then make it the artifact `<created>_<name>` and point to it.
 
@@ -102,15 +92,15 @@ def publish(models_dir: Path, name: str, write: Callable[[Path], None], created:
     draft.mkdir()
     try:
         write(draft)
-        _write_json(draft / MANIFEST, {"created": created.isoformat(), "files": _checksums(draft)})
+        write_json(draft / MANIFEST, {"created": created.isoformat(), "files": _checksums(draft)})
         load_artifact(draft)
         for file in [*draft.rglob("*"), draft]:
-            _sync(file)
+            sync(file)
         final = _rename_to_free_name(draft, trained, created, name)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    _sync(trained)
+    sync(trained)
     artifact = load_artifact(final, verify=False)
     write_pointer(models_dir, Pointer(f"trained/{final.name}", name, artifact.served.max_seq_len))
     return artifact
@@ -123,8 +113,8 @@ def load_artifact(path: Path, verify: bool = True) -> Artifact:
     """
     if not path.is_dir():
         raise BadArtifact(f"There is no model folder {path}.")
-    raw = _read_bytes(path / MANIFEST)
-    manifest, config = _read_json(path / MANIFEST), _read_json(path / "config.json")
+    raw = read_bytes(path / MANIFEST)
+    manifest, config = read_json(path / MANIFEST), read_json(path / "config.json")
     try:
         files = dict(manifest["files"])
         created = datetime.fromisoformat(manifest["created"])
@@ -132,7 +122,7 @@ def load_artifact(path: Path, verify: bool = True) -> Artifact:
         raise BadArtifact(f"{path / MANIFEST} is damaged: expected `created` and `files` ({e!r}).") from e
     if verify:
         for file, expected in files.items():
-            if _sha256(path / file) != expected:
+            if sha256(path / file) != expected:
                 raise BadArtifact(f"{path / file} was changed or damaged: its SHA-256 is not the manifest's.")
     served = _parse_served(path / "config.json", config)
     for needed in (served.graph, "tokenizer.json", "config.json"):
@@ -140,41 +130,6 @@ def load_artifact(path: Path, verify: bool = True) -> Artifact:
             raise BadArtifact(f"{path / MANIFEST} does not list {needed}, which serving needs.")
     family = str(config.get("model_type", "bert")).upper()
     return Artifact(path, family, created, hashlib.sha256(raw).hexdigest(), served)
-
-
-def read_pointer(models_dir: Path) -> Pointer:
-    """Read `latest_model_config.json`.
-
-    Raises BadArtifact: it is missing, no JSON, or lacks `model_dir`.
-    """
-    file = models_dir / POINTER
-    content = _read_json(file)
-    model_dir, max_seq_len = content.get("model_dir"), content.get("max_seq_len")
-    if not isinstance(model_dir, str) or not model_dir:
-        raise BadArtifact(f"{file} has no `model_dir`; expected the model's folder, such as `trained/2026…_minilm`.")
-    if max_seq_len is not None and (type(max_seq_len) is not int or max_seq_len < 3):
-        raise BadArtifact(f"{file}: expected `max_seq_len` to be a whole number of at least 3, got {max_seq_len!r}.")
-    return Pointer(model_dir, str(content.get("model_type", "")), max_seq_len)
-
-
-def write_pointer(models_dir: Path, pointer: Pointer) -> None:
-    """Replace the pointer atomically; further models that the file names are kept."""
-    file = models_dir / POINTER
-    content: dict[str, Any] = {
-        "model_dir": pointer.model_dir,
-        "model_type": pointer.model_type,
-        "max_seq_len": pointer.max_seq_len,
-    }
-    with contextlib.suppress(BadArtifact, KeyError):  # no pointer yet, or a damaged one: nothing to keep
-        content |= {"models": _read_json(file)["models"]}
-    draft = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
-    try:
-        _write_json(draft, content)
-        _sync(draft)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync(models_dir)
 
 
 def load_pointed(models_dir: Path, verify: bool = True) -> Artifact:
@@ -226,41 +181,4 @@ def _rename_to_free_name(draft: Path, trained: Path, created: datetime, name: st
 
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): _sha256(p) for p in files}
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as f:
-            return hashlib.file_digest(f, "sha256").hexdigest()
-    except OSError as e:
-        raise BadArtifact(f"Cannot read {file}: {e.strerror}.") from e
-
-
-def _read_bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as e:
-        raise BadArtifact(f"Cannot read {file}: {e.strerror}.") from e
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_bytes(file))
-    except ValueError as e:
-        raise BadArtifact(f"{file} is not JSON: {e}.") from e
-    if not isinstance(content, dict):
-        raise BadArtifact(f"{file}: expected a JSON object, got {type(content).__name__}.")
-    return content
-
-
-def _write_json(file: Path, content: object) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in files}
