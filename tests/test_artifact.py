@@ -17,7 +17,7 @@ import pytest
 
 from artifacts import CREATED, LABELS, tiny_artifact
 from retort.artifact import load_artifact, load_pointed, publish
-from retort.errors import BadArtifact
+from retort.errors import BadArtifact, CannotWrite
 from retort.pointer import read_pointer
 
 POINTER = "latest_model_config.json"
@@ -114,6 +114,15 @@ def test_a_failure_while_writing_leaves_everything_as_it_was(
     assert not list(tmp_path.rglob(".draft*"))
 
 
+def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match=r"^Cannot write .*model\.onnx: No space left on device\. Make room"):
+        tiny_artifact(tmp_path, change=fail_at_full_disk)
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "models"):
+        with pytest.raises(CannotWrite, match=rf"^Cannot write {folder}/trained: Not a directory\. .*--models-dir"):
+            tiny_artifact(folder)
+
+
 @pytest.mark.parametrize("nth", range(1, 9))
 def test_a_disk_that_fills_up_at_any_sync_leaves_the_old_model_or_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int
@@ -126,7 +135,7 @@ def test_a_disk_that_fills_up_at_any_sync_leaves_the_old_model_or_the_new_one(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", sync)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CannotWrite, match=rf"{tmp_path}.*No space left"):
         tiny_artifact(tmp_path, name="next", seed=1)
     served = load_pointed(tmp_path)
     assert served == old or served.path.name.endswith("_next")
@@ -237,6 +246,10 @@ GOOD = {"task": "classification", "max_seq_len": 16, "long_text": "head"}
         {"retort": GOOD | {"temperature": "hot"}}, {"retort": GOOD | {"max_seq_len": "long"}},
         {"retort": GOOD | {"max_seq_len": 0}}, {"retort": GOOD | {"threshold": None}},
         {"retort": GOOD | {"graph": "gone.onnx"}}, {"retort": GOOD | {"graph": 1}}, {"retort": GOOD | {"task": ["a"]}},
+        {"retort": GOOD | {"graph": ["model.onnx"]}}, {"retort": GOOD | {"graph": {}}}, {"retort": "classification"},
+        {"retort": GOOD | {"fixed_length": "no"}}, {"retort": GOOD | {"temperature": True}}, {"retort": [["task"]]},
+        {"retort": GOOD | {"temperature": float("inf")}}, {"retort": GOOD | {"long_text": ["head"]}},
+        {"retort": GOOD | {"max_seq_len": True}}, {"id2label": "ab"}, {"id2label": 2},
     ],
     ids=str,
 )  # fmt: skip

@@ -9,6 +9,7 @@ that dies at any moment leaves the old state or the new one, whole.
 
 import contextlib
 import hashlib
+import math
 import re
 import shutil
 import time
@@ -21,7 +22,7 @@ from typing import Any, get_args
 
 from retort.config import LongText
 from retort.disk import read_bytes, read_json, sha256, sync, write_json
-from retort.errors import BadArtifact
+from retort.errors import BadArtifact, CannotWrite, InvalidInput
 from retort.pointer import Pointer, read_pointer, write_pointer
 from retort.tasks import TASKS, Decoding, Input, Task
 from retort.tokenization.encoding import Encoding, extend
@@ -50,7 +51,13 @@ class Served:
         return Decoding(self.labels, self.temperature, self.threshold)
 
     def encode(self, inputs: Sequence[Input], tokenizer: Tokenizer) -> list[list[Encoding]]:
-        """The encodings of each input, as the model saw them in training."""
+        """The encodings of each input, as the model saw them in training.
+
+        Raises InvalidInput, naming the index: a pair for a model of `fixed_length`, which learned from single texts.
+        """
+        pair = next((index for index, given in enumerate(inputs) if given.text_pair is not None), None)
+        if self.fixed_length and pair is not None:
+            raise InvalidInput(f"x[{pair}]: expected a string, got a pair; this model learned from single texts only.")
         found = TASKS[self.task].encode(inputs, tokenizer, self.max_seq_len, self.long_text)
         if not self.fixed_length:
             return found
@@ -83,8 +90,17 @@ def publish(models_dir: Path, name: str, write: Callable[[Path], None], created:
 
     Whatever `write` raises leaves `models_dir` as it was.  `created` is UTC, now when not given; a folder of the same
     second gets the next free one.
+
+    Raises CannotWrite: the disk is full, or the folder may not be written.
     """
     created = (created or datetime.now(UTC)).replace(microsecond=0)
+    try:
+        return _publish(models_dir, name, write, created)
+    except OSError as e:
+        raise CannotWrite(e.errno, e.strerror or str(e), e.filename or str(models_dir)) from e
+
+
+def _publish(models_dir: Path, name: str, write: Callable[[Path], None], created: datetime) -> Artifact:
     trained = models_dir / "trained"
     trained.mkdir(parents=True, exist_ok=True)
     _sweep(trained)
@@ -146,13 +162,15 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
         names = config["id2label"]
         labels = tuple(str(names[str(i)]) for i in range(len(names)))
         served = Served(labels=labels, **found)
-    except (KeyError, TypeError) as e:
+    except (KeyError, TypeError, ValueError) as e:
         raise BadArtifact(f"{file} is damaged: {e!r}; expected `id2label` and a `retort` object.") from e
     if not isinstance(served.task, str) or served.task not in TASKS:
         raise BadArtifact(f"{file}: unknown task {served.task!r}; this version knows {', '.join(TASKS)}.")
-    numbers = isinstance(served.temperature, int | float) and isinstance(served.threshold, int | float)
+    numbers = all(type(n) in (int, float) and math.isfinite(n) for n in (served.temperature, served.threshold))
     length = type(served.max_seq_len) is int and served.max_seq_len >= 3
-    if served.long_text not in get_args(LongText) or not (labels and numbers and length and served.temperature > 0):
+    kinds = isinstance(served.graph, str) and isinstance(served.fixed_length, bool)
+    known = served.long_text in get_args(LongText)
+    if not (labels and numbers and length and kinds and known and served.temperature > 0):
         raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
     return served
 

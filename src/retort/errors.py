@@ -8,6 +8,7 @@ RetortError
 ├── DownloadFailed       the network gave no (whole) file
 ├── TrainingFailed       training cannot go on (NaN loss, full disk)
 ├── BadArtifact          a trained model, or the pointer to it, is damaged or missing
+├── CannotWrite          a trained model cannot be written (full disk, no permission)
 ├── ModelNotReady        no model answers yet: it is still being loaded
 └── BadRequest           a client sent something that cannot be answered
     ├── NotJson          the body is not (strict) JSON
@@ -48,6 +49,13 @@ class TrainingFailed(RetortError):
 
 class BadArtifact(RetortError):
     """A trained model, or the pointer to it, is damaged or missing."""
+
+
+class CannotWrite(RetortError, OSError):
+    """A trained model cannot be written.  It takes what OSError takes: errno, reason, file."""
+
+    def __str__(self) -> str:
+        return f"Cannot write {self.filename}: {self.strerror}. Make room or allow it, or choose another --models-dir."
 
 
 class ModelNotReady(RetortError):

@@ -15,7 +15,7 @@ PROBES = ("", "Hello!", "How do I undo the last commit?", "Der Zug hält in Mün
 def import_legacy(old_folder: Path, models_dir: Path) -> Artifact:
     """Publish the model of `old_folder`; it answers in float32, since nothing tells what 8 bits would cost.
 
-    Raises BadCheckpoint: the folder is not one of the older project, or is damaged.
+    Raises BadCheckpoint: the folder is not one of the older project, or is damaged; CannotWrite.
     """
     old = read_legacy(old_folder)
     task = TASKS["classification"]

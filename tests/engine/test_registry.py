@@ -75,7 +75,15 @@ def write(name: str, content: str) -> object:
     return lambda folder: (folder / name).write_text(content)
 
 
+def pairs_for_a_model_of_single_texts(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["retort"]["fixed_length"] = True
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "golden.jsonl").write_text('{"text": "a", "text_pair": "b", "logits": [0, 0, 0]}')
+
+
 WRONG = {
+    "a golden pair": (pairs_for_a_model_of_single_texts, r"does not run on .*golden\.jsonl, line 1.*got a pair"),
     "other weights": (other_weights, r"model\.onnx does not give the logits of .*golden\.jsonl, line 1"),
     "another head": (another_head, r"Expected 3 logits.*golden\.jsonl"),
     "another vocabulary": (few_words, r"model\.onnx does not run on .*golden\.jsonl"),

@@ -76,8 +76,8 @@ def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact) -
     if not golden:
         raise BadArtifact(f"{file} is empty; a model is served only after it gave the logits it must give.")
     for number, (given, expected) in enumerate(golden, 1):
-        (encodings,) = artifact.served.encode([given], tokenizer)
         try:
+            (encodings,) = artifact.served.encode([given], tokenizer)
             found = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
         except Exception as e:  # whatever the runtime makes of a graph and a tokenizer that do not fit
             raise BadArtifact(f"{graph} does not run on {file}, line {number}: {e}") from e
