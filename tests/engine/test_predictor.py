@@ -1,6 +1,7 @@
 """Answers come in order, and neither length nor company nor threads change them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from artifacts import tiny_artifact, tiny_tokenizer
 from retort.engine.predictor import Predictor, run_encodings
 from retort.engine.registry import load_predictor
 from retort.engine.session import OnnxSession
-from retort.errors import TooManyTokens
+from retort.errors import InvalidInput, TooManyTokens
 from retort.tasks import Input
 from retort.tasks.base import Floats
 from retort.tokenization.batch import Batch
@@ -100,9 +101,17 @@ def test_too_many_tokens_are_refused_before_anything_runs(predictor: Predictor) 
     counted = Predictor(predictor.artifact, session, tiny_tokenizer())
     assert len(counted.predict([Input("java")] * 10, max_tokens=30)) == 10
     session.shapes.clear()
-    with pytest.raises(TooManyTokens, match="at most 30 tokens in one request, got 33"):
+    with pytest.raises(TooManyTokens, match=r"at most 30 tokens in one request, got 33; x\[10\] is the first"):
         counted.predict([Input("java")] * 11, max_tokens=30)
     assert session.shapes == []
+
+
+def test_a_model_that_learned_from_padded_texts_refuses_pairs_by_their_index(predictor: Predictor) -> None:
+    served = replace(predictor.artifact.served, fixed_length=True)
+    padding = Predictor(replace(predictor.artifact, served=served), CountingSession(), tiny_tokenizer())
+    assert [answer.n_tokens for answer in padding.predict([Input("a"), Input("")])] == [16, 16]
+    with pytest.raises(InvalidInput, match=r"x\[1\]: expected a string, got a pair"):
+        padding.predict([Input("a"), Input("a", "b"), Input("a", "b")])
 
 
 def test_batches_stay_within_their_padded_tokens() -> None:

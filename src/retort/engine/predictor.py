@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -34,14 +35,17 @@ class Predictor:
     def predict(self, inputs: Sequence[Input], max_tokens: int | None = None) -> list[Answer]:
         """One answer for each input, in their order.
 
-        Raises TooManyTokens, before anything is computed: together they have more than `max_tokens`.
+        Raises, before anything is computed and naming the index: TooManyTokens, together they have more than
+        `max_tokens`; InvalidInput, a pair that the model cannot read.
         """
         served, task = self.artifact.served, self.artifact.task
         found = served.encode(inputs, self._tokenizer)
         n_tokens = [sum(map(len, encodings)) for encodings in found]
         if max_tokens is not None and sum(n_tokens) > max_tokens:
+            index = next(i for i, total in enumerate(accumulate(n_tokens)) if total > max_tokens)
             raise TooManyTokens(
-                f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; send fewer texts at once."
+                f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; x[{index}] is the first "
+                "beyond them. Send fewer texts at once."
             )
         logits = self.logits([e for encodings in found for e in encodings])
         answers, end = [], 0
