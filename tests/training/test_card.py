@@ -1,8 +1,11 @@
+import json
 import re
 
 import pytest
 from reports import HOSTILE, make_report
 
+from artifacts import random_weights, tiny_config
+from retort.model.hugging_face import OUR_FACTS, to_hugging_face
 from retort.training.card import BASE_MODELS, build_card, cell, quote
 
 yaml = pytest.importorskip("yaml", reason="PyYAML reads the header back")
@@ -49,6 +52,19 @@ def test_several_labels_a_text_have_a_card_too():
     card = build_card(make_report(task="multi_label_classification"))
     assert "multi label classification" in card
     assert header_of(card)["metrics"] == ["f1", "accuracy"]
+
+
+def test_it_promises_transformers_no_model_that_only_retort_computes():
+    facts = to_hugging_face(
+        tiny_config(family="albert", n_groups=1),
+        random_weights(tiny_config(family="albert", n_groups=1)),
+        ["a", "b", "c"],
+        "single_label_classification",
+    )[0][OUR_FACTS]
+    (sentence,) = re.findall(
+        r"loads in `transformers` .*?, unless `config\.json` says `(.*?)`", build_card(make_report())
+    )
+    assert sentence == f'"transformers_compatible": {json.dumps(facts["transformers_compatible"])}'
 
 
 def test_a_thousand_labels_are_cut():

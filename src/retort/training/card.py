@@ -76,7 +76,8 @@ def _body(report: TrainingReport) -> Iterable[str]:
     yield (
         f"A {report.family} model for {report.task.replace('_', ' ')} with {len(measured.test.labels)} labels, trained "
         f"on {counts.get('train', 0):,} texts on {report.created:%Y-%m-%d}. It serves with Retort (`retort serve`) and "
-        "loads in `transformers` (`AutoModelForSequenceClassification`)."
+        "loads in `transformers` (`AutoModelForSequenceClassification`), unless `config.json` says "
+        '`"transformers_compatible": false`.'
     )
     yield ""
     yield "## How good it is"
