@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from artifacts import tiny_artifact
 from retort.app import create_app
@@ -13,28 +14,40 @@ from retort.config import ServeSettings
 from retort.errors import BadArtifact
 
 
-def user_ip(models_dir: Path, capsys: pytest.CaptureFixture[str], trusted_proxies: int, forwarded: str) -> str:
+def user_ip(
+    models_dir: Path, capsys: pytest.CaptureFixture[str], trusted_proxies: str | None, forwarded: str | None
+) -> str:
     settings = ServeSettings(models_dir=models_dir, n_threads=1, trusted_proxies=trusted_proxies)
     client = create_app(settings).test_client()
     capsys.readouterr()
-    client.get("/health_check", headers={"X-Forwarded-For": forwarded})
+    client.get("/health_check", headers={} if forwarded is None else {"X-Forwarded-For": forwarded})
     return str(json.loads(capsys.readouterr().out)["user_ip"])
 
 
 @pytest.mark.parametrize(
     ("trusted_proxies", "forwarded", "expected"),
     [
-        (0, "6.6.6.6", "127.0.0.1"),
-        (1, "6.6.6.6, 10.0.0.1", "10.0.0.1"),  # the client wrote the first, our proxy the last
-        (2, "6.6.6.6, 10.0.0.1, 10.0.0.2", "10.0.0.1"),
-        (2, "6.6.6.6", "127.0.0.1"),  # fewer proxies than said: nothing is believed
-        (1, "", "127.0.0.1"),
+        (None, "6.6.6.6", "127.0.0.1"),
+        ("10.0.0.0/8", "6.6.6.6", "127.0.0.1"),  # whoever asks is no proxy of ours
+        ("127.0.0.1", "6.6.6.6, 203.0.113.9", "203.0.113.9"),  # the client wrote the first, our proxy the last
+        ("127.0.0.1, 10.0.0.0/8", "6.6.6.6, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+        ("127.0.0.1", None, "127.0.0.1"),
     ],
 )
 def test_a_forwarded_address_is_believed_only_of_trusted_proxies(
-    served_dir: Path, capsys: pytest.CaptureFixture[str], trusted_proxies: int, forwarded: str, expected: str
+    served_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+    trusted_proxies: str | None,
+    forwarded: str | None,
+    expected: str,
 ) -> None:
     assert user_ip(served_dir, capsys, trusted_proxies, forwarded) == expected
+
+
+@pytest.mark.parametrize("trusted_proxies", ["1", "proxy.example", "10.0.0.1/8", "10.0.0.1 10.0.0.2", "::/200"])
+def test_proxies_that_are_no_networks_are_refused(trusted_proxies: str) -> None:
+    with pytest.raises(ValidationError, match="trusted_proxies"):
+        ServeSettings(trusted_proxies=trusted_proxies)
 
 
 def test_an_app_without_settings_takes_them_from_the_environment(

@@ -1,13 +1,13 @@
 """The Flask application: the engine behind HTTP."""
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from retort.api.access_log import register_access_log
 from retort.api.errors import register_errors
 from retort.api.health import build_health
 from retort.api.predict import build_predict
-from retort.config import ServeSettings
+from retort.api.proxies import trust_proxies
+from retort.config import ServeSettings, parse_networks
 from retort.engine.registry import Registry
 
 
@@ -27,6 +27,6 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     register_errors(app)
     app.register_blueprint(build_health(registry))
     app.register_blueprint(build_predict(registry, settings))
-    if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    if trusted := parse_networks(settings.trusted_proxies or ""):
+        app.wsgi_app = trust_proxies(app.wsgi_app, trusted)  # type: ignore[assignment]
     return app

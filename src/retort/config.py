@@ -3,14 +3,21 @@
 The command line (`cli.py`), the environment (`RETORT_<FIELD>`) and the README's tables are made from these classes.
 """
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LongText = Literal["head", "head_tail", "windows"]
 Pooling = Literal["mean", "cls"]
+Network = IPv4Network | IPv6Network
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Addresses and networks such as `10.0.0.0/8, ::1`.  Raises ValueError, naming the part that is none."""
+    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -83,6 +90,14 @@ class ServeSettings(Settings):
         1_000_000, description="Most tokens in one request, after cutting to the model's length."
     )
     graceful_timeout_s: Annotated[int, Field(ge=1)] = Field(30, description="Time for open requests at shutdown.")
-    trusted_proxies: Annotated[int, Field(ge=0)] = Field(
-        0, description="Proxies in front whose X-Forwarded-For is believed; 0: none."
+    trusted_proxies: str | None = Field(
+        None,
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas; none when "
+        "not given.",
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, given: str | None) -> str | None:
+        parse_networks(given or "")
+        return given
