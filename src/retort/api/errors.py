@@ -58,7 +58,7 @@ def build_envelope(error_type: str, message: str, request_id: str) -> dict[str, 
 def _envelope(status: int, error_type: str, message: str) -> Response:
     response = jsonify(build_envelope(error_type, message, g.request_id))
     response.status_code = status
-    if status in (429, 503):
+    if status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
