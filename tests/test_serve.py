@@ -241,6 +241,26 @@ def test_a_worker_that_finds_its_model_damaged_ends_the_server(models_dir: Path)
     assert "Traceback" not in err
 
 
+def test_the_checksums_are_verified_once_for_each_worker(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start hashes the graph once; a worker that replaces another hashes it again (the damage test above)."""
+    counting = models_dir / "sitecustomize.py"
+    counting.write_text(
+        "import hashlib, os\n"
+        "digest = hashlib.file_digest\n"
+        "def counted(f, name):\n"
+        f"    with open({str(models_dir / 'hashed')!r}, 'a') as log:\n"
+        "        log.write(os.path.basename(f.name) + '\\n')\n"
+        "    return digest(f, name)\n"
+        "hashlib.file_digest = counted\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(models_dir))
+    with serving(models_dir) as server:
+        assert (models_dir / "hashed").read_text().split().count("model.onnx") == 1
+        psutil.Process(server.process.pid).children()[0].kill()
+        server.wait_until_ready()
+        assert (models_dir / "hashed").read_text().split().count("model.onnx") == 2
+
+
 def test_a_pointer_edited_by_hand_serves_the_other_model_after_a_restart(models_dir: Path) -> None:
     pointer = models_dir / "latest_model_config.json"
     older = pointer.read_text()

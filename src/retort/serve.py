@@ -34,7 +34,7 @@ def serve(settings: ServeSettings) -> int:
 
     Raises BadArtifact: the pointed model is missing or damaged; RetortError: the address cannot be listened on.
     """
-    load_pointed(settings.models_dir)  # whatever is wrong with its files is said before anything starts
+    load_pointed(settings.models_dir)  # damage is said before anything starts; so the first worker hashes nothing
     listener = _listen(settings.host, settings.port)
     try:
         _Server(settings, listener).run()
@@ -59,6 +59,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: ServeSettings, listener: socket.socket) -> None:
         self._settings, self._address = settings, listener.getsockname()[:2]
         self._file_descriptor = listener.detach()  # gunicorn closes it
+        self._is_verified = True  # by `serve`, a moment ago
         super().__init__()
 
     def load_config(self) -> None:
@@ -74,6 +75,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "proc_name": "retort",
             "control_socket_disable": True,
+            "child_exit": self._expect_change,
         }
         if os.access("/dev/shm", os.W_OK):  # noqa: S108  (a heartbeat file on a disk can block the worker)
             wanted["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
@@ -94,10 +96,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
         threading.Thread(target=self._load_model, args=[registry], daemon=True).start()
         return create_app(settings, registry)
 
+    def _expect_change(self, arbiter: Arbiter, worker: ThreadWorker) -> None:
+        """Called by gunicorn when a worker is gone: its successor comes later, and the files may not be the same."""
+        self._is_verified = False
+
     def _load_model(self, registry: Any) -> None:
         """A worker without a model ends the server: started again, it would fail again."""
         try:
-            version = registry.load().artifact.version
+            version = registry.load(verify=not self._is_verified).artifact.version
         except Exception as e:
             _say(f"retort serve: {e}" if isinstance(e, RetortError) else f"retort serve: cannot load the model: {e!r}")
             os._exit(Arbiter.WORKER_BOOT_ERROR)

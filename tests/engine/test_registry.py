@@ -120,6 +120,15 @@ def test_a_byte_changed_after_publishing_is_found(models_dir: Path) -> None:
         load(models_dir)
 
 
+def test_checksums_that_were_verified_a_moment_ago_are_believed(models_dir: Path) -> None:
+    (file,) = models_dir.glob("trained/*/config.json")
+    file.write_text(file.read_text() + "\n")
+    registry = Registry(models_dir, n_threads=1)
+    assert registry.load(verify=False).predict([Input("java")])
+    with pytest.raises(BadArtifact, match=r"config\.json was changed or damaged"):
+        registry.load()
+
+
 def test_a_folder_that_is_gone_is_named(models_dir: Path) -> None:
     shutil.rmtree(models_dir / "trained")
     with pytest.raises(BadArtifact, match=r"no model folder .*tiny"):
