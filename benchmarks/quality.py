@@ -5,7 +5,7 @@
 Both fine-tune the same MiniLM weights on the same files in the same run, interleaved by seed.  Prints a table and
 writes `benchmarks/results/quality.json`.  `time to peer` is the whole `retort train` command (read, train, calibrate,
 export, verify, publish) of the shortest recipe that reaches the peer's final test accuracy, against the peer's
-training loop alone.
+training loop with its tokenising, and without exporting anything.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def ours(folder: Path, seed: int, recipe: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as models:
         command = [sys.executable, "-m", "retort", "train", "--json", "--seed", str(seed), *recipe]
         command += ["--data", str(folder / "train.csv"), "--test", str(folder / "test.csv")]
-        command += ["--models-dir", models, "--checkpoint-dir", f"{models}/checkpoints"]
+        command += ["--models-dir", models, "--checkpoint-dir", f"{models}/checkpoints", "--log-dir", f"{models}/logs"]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - start

@@ -76,3 +76,9 @@ def test_serving_nothing_says_what_is_missing_and_ends_with_1(tmp_path: Path):
     result = run("serve", "--models-dir", str(tmp_path))
     assert result.exit_code == 1
     assert "latest_model_config.json" in result.output
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    result = run("train", "--min-learn-rate", "0.1", "--max-learn-rate", "0.01")
+    assert result.exit_code == 2
+    assert "--min-learn-rate" in result.output

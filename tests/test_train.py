@@ -274,3 +274,26 @@ def test_a_full_disk_ends_in_a_sentence(tmp_path: Path, encoders: Path) -> None:
     finally:
         subprocess.run(["umount", str(small)], check=True)
     assert np.any([file.suffix == ".safetensors" for file in chosen.checkpoint_dir.rglob("*")]), "--resume can go on"
+
+
+def test_what_was_left_out_or_contradicts_itself_is_said(tmp_path: Path, encoders: Path) -> None:
+    data = colours() + ",java\nhow to sql 99,\nhow to sql 77,java\nHow to  SQL 77,sql\n"
+    _, said = run(settings(tmp_path, encoders / "bert", data, few_shot=True))
+    assert any("1 with empty text" in line and "1 with no label" in line for line in said)
+    assert any("different labels" in line for line in said)
+
+
+def test_data_with_several_labels_a_text_says_so(tmp_path: Path, encoders: Path) -> None:
+    _, said = run(settings(tmp_path, encoders / "bert", colours() + "how to java sql,java|sql\n", few_shot=True))
+    assert any("multi_label_classification" in line for line in said)
+
+
+def test_whether_there_is_something_to_resume_is_said(tmp_path: Path, encoders: Path) -> None:
+    _, said = run(settings(tmp_path, encoders / "bert", resume=True))
+    assert any("no unfinished training" in line for line in said)
+
+
+def test_the_date_is_the_same_everywhere(tmp_path: Path, encoders: Path) -> None:
+    artifact, _ = run(settings(tmp_path, encoders / "bert", few_shot=True))
+    assert artifact.path.name.startswith(f"{artifact.created:%Y%m%d%H%M%S}_")
+    assert f"{artifact.created:%Y-%m-%d %H:%M:%S}" in (artifact.path / "report.html").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ENVIRONMENTS = {
-    "hf": ["torch==2.13.0", "transformers==5.23.0", "accelerate", "flask", "psutil"],
+    "hf": ["torch==2.13.0", "transformers==5.23.0", "accelerate", "flask", "psutil"],  # PyTorch: its CPU build
 }
 _FOLDER = Path(__file__).parents[1] / ".envs"
 

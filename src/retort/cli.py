@@ -6,6 +6,7 @@ Options are made from the settings' classes, so each is also an environment vari
 import functools
 import json
 import os
+import signal
 import sys
 import tempfile
 import types
@@ -27,6 +28,10 @@ from retort.errors import BadUsage, RetortError
 class Command(click.Command):
     """A command whose failures end in one sentence on stderr (and, with `--json`, one object on stdout)."""
 
+    def __init__(self, *args: Any, on_interrupt: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_interrupt = on_interrupt
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; RetortError gives exit code 2 for what the user can mend in the command, 1 for everything else."""
         try:
@@ -36,11 +41,13 @@ class Command(click.Command):
                 click.echo(json.dumps({"error": str(e), "error_type": type(e).__name__}))
             click.echo(f"retort {self.name}: {e}", err=True)
             ctx.exit(2 if isinstance(e, BadUsage) else 1)
-        except KeyboardInterrupt:
+        except ModuleNotFoundError as e:
             click.echo(
-                f"\nretort {self.name}: stopped; nothing was published. The same command with --resume goes on.",
-                err=True,
+                f"retort {self.name}: {e.name} is not installed; it comes with: pip install 'retort[train]'", err=True
             )
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo(f"\nretort {self.name}: stopped.{self.on_interrupt}", err=True)
             ctx.exit(130)
 
 
@@ -89,6 +96,8 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _explain(error: Any) -> str:
+    if not error["loc"]:  # of several settings together
+        return str(error["msg"])
     name = "--" + str(error["loc"][0]).replace("_", "-")
     return f"{name}: {error['msg']}, got {error['input']!r}"
 
@@ -121,7 +130,7 @@ def main() -> None:
     """Fine-tune BERT and ALBERT on labelled text, and serve them as a JSON API."""
 
 
-@main.command(cls=Command)
+@main.command(cls=Command, on_interrupt=" The same command with --resume goes on where it was.")
 @settings_options(TrainSettings)
 @click.option("--tensorboard-port", type=int, help="Show TensorBoard on this port while training.")
 @json_option
@@ -130,6 +139,7 @@ def train(settings: TrainSettings, tensorboard_port: int | None, json_output: bo
     with quiet_stderr():
         from retort.train import train as run
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: TensorBoard ends, drafts are removed
     artifact = run(settings, lambda line: click.echo(line, err=True), tensorboard_port)
     if json_output:
         metrics = json.loads((artifact.path / "metrics.json").read_text(encoding="utf-8"))

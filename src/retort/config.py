@@ -5,9 +5,9 @@ The command line (`cli.py`), the environment (`RETORT_<FIELD>`) and the README's
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LongText = Literal["head", "head_tail", "windows"]
@@ -73,6 +73,12 @@ class TrainSettings(Settings):
     checkpoint_dir: Path = Field(Path(".retort/checkpoints"), description="Where unfinished training is kept.")
     log_dir: Path = Field(Path("logs"), description="Where TensorBoard finds the events of each training.")
     resume: bool = Field(False, description="Go on with the same command's unfinished training.")
+
+    @model_validator(mode="after")
+    def _rates_are_ordered(self) -> Self:
+        if self.min_learn_rate > self.max_learn_rate:
+            raise ValueError(f"--min-learn-rate {self.min_learn_rate:g} is above --max-learn-rate")
+        return self
 
 
 class ServeSettings(Settings):

@@ -44,13 +44,14 @@ from retort.training.probe import fit_probe
 from retort.training.progress import Listeners, TrainingProgress
 from retort.training.provenance import command_of, package_versions, peak_rss_mb
 from retort.training.report import TrainingReport, build_metrics, write_report
-from retort.training.tensorboard import show_tensorboard
+from retort.training.tensorboard import find_logs, show_tensorboard
 from retort.training.trainer import Fitted, fit
 
 FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
 N_COMPARED = 256  # validation rows on which the exported graph must equal the trained model
 N_GOLDEN = 16
-IRRELEVANT = ("resume", "models_dir", "checkpoint_dir", "log_dir")  # to what is learned
+# Where things lie, and whether to go on, makes no difference to what is learned.
+PLACES = ("data", "validation", "test", "model", "models_dir", "checkpoint_dir", "log_dir", "resume")
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,10 @@ class Training:
         self.labels = self.dataset.splits.labels
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
+        for line in self.dataset.splits.report.describe():
+            self.say(line)
+        if self.task.name != s.task:
+            self.say(f"A text has several labels here (or a list of them), so this is {self.task.name}.")
         if n_train / n_labels < FEW_ROWS and not s.few_shot:
             self.say(
                 f"That is {n_train / n_labels:.0f} texts a label; --few-shot trains in seconds and may do as well."
@@ -130,6 +135,7 @@ class Training:
         checkpoint: Checkpoint = load_checkpoint(resolve_encoder(s.model))
         self.config: EncoderConfig = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
+        self.fingerprint = self._fingerprint()
         self.tokenizer = checkpoint.tokenizer
         if s.max_seq_len > self.config.max_positions:
             raise BadUsage(
@@ -170,29 +176,40 @@ class Training:
         kernel, bias = fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
         head.start_from(kernel, bias, features.mean(axis=0))
 
+    def find_unfinished(self) -> None:
+        """Say whether there is something to go on from, and what becomes of it."""
+        self.checkpoints = Checkpoints(self.settings.checkpoint_dir, self.fingerprint)
+        if self.settings.resume and not self.checkpoints.exist:
+            self.say("There is no unfinished training of these settings and files; starting at the beginning.")
+        elif self.settings.resume:
+            self.say(f"Going on with the unfinished training in {self.checkpoints.folder}.")
+        elif self.checkpoints.exist:
+            self.say("Starting over; an unfinished training of the same settings is dropped (--resume would go on).")
+
     def fine_tune(self, board: Board) -> None:
         """The whole model learns; the best epoch's weights stay.  With `few_shot` the probe is all."""
         s, decoding = self.settings, Decoding(self.labels)
-        self.checkpoints = Checkpoints(s.checkpoint_dir, self.fingerprint())
         self.fitted: Fitted | None = None
         if s.few_shot:
             return
 
         def validate() -> dict[str, float]:
             logits = self.validation.logits(self.model.predict_logits)
-            return self.task.score(logits, self.validation.targets, decoding)
+            self.latest = self.validation.evaluate(self.task, logits, decoding)
+            return self.latest.scores
 
         examples = build_examples(self.train.encodings, self.train.targets)
         with TrainingProgress() as progress:
             self.fitted = fit(self.model, examples, s, validate, Listeners([progress, board]), self.checkpoints)
 
-    def fingerprint(self) -> str:
-        """What must be the same for unfinished training to go on: the settings that matter and the files' bytes."""
+    def _fingerprint(self) -> str:
+        """What must be the same for unfinished training to go on: what was chosen, the files' bytes, the encoder."""
         s = self.settings
-        files = [path for path in (s.data, s.validation, s.test) if path]
-        digest = hashlib.sha256(s.model_dump_json(exclude=set(IRRELEVANT)).encode())
-        for file in files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest = hashlib.sha256(s.model_dump_json(exclude=set(PLACES)).encode() + self.precision.encode())
+        for file in (s.data, s.validation, s.test):
+            digest.update(hashlib.sha256(file.read_bytes() if file else b"").digest())
+        for name in sorted(self.pretrained):
+            digest.update(np.ascontiguousarray(self.pretrained[name]).data)
         return digest.hexdigest()[:16]
 
     def write(self, folder: Path, board: Board, logs: Path, created: datetime) -> None:
@@ -214,8 +231,8 @@ class Training:
         )
         write_model(folder, self.config, weights, self.tokenizer, served)
         write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
-        step = self.fitted.history[self.fitted.best_epoch - 1].step if self.fitted else 0
-        board.on_evaluation("validation", measured.validation, step)
+        if not self.fitted:
+            board.on_evaluation("validation", measured.validation, 0)
         shutil.copytree(logs, folder / "tensorboard")
         report = self._describe(created)
         write_report(folder / "report.html", report)
@@ -299,11 +316,14 @@ def _train(settings: TrainSettings, say: Callable[[str], None], tensorboard_port
         training.encode()
     with training.stage("probe"):
         training.probe()
-    logs = settings.log_dir / f"{created:%Y%m%d%H%M%S}_{name}"
-    with Board(logs) as board, show_tensorboard(settings.log_dir, tensorboard_port, say):
+    training.find_unfinished()
+    logs = find_logs(settings.log_dir, f"{created:%Y%m%d%H%M%S}_{name}_{training.fingerprint}", settings.resume)
+    with Board(logs, lambda: training.latest) as board, show_tensorboard(settings.log_dir, tensorboard_port, say):
         with training.stage("fine-tune"):
             training.fine_tune(board)
-        artifact = publish(settings.models_dir, name, lambda folder: training.write(folder, board, logs, created))
+        artifact = publish(
+            settings.models_dir, name, lambda folder: training.write(folder, board, logs, created), created
+        )
     training.checkpoints.clear()
     scores = training.measured[artifact.served.graph].test.scores
     say(f"Published {artifact.path}: test " + " · ".join(f"{name} {value:.4f}" for name, value in scores.items()))

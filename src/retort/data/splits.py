@@ -41,6 +41,20 @@ class SplitReport:
     leaked: dict[str, int]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)  # split whose file it was -> reason -> rows
 
+    def describe(self) -> list[str]:
+        """What people should know before they train, a sentence each; nothing where all is well."""
+        found = []
+        for split, reasons in self.dropped.items():
+            found.append(f"Left out of {split}: " + ", ".join(f"{n:,} with {why}" for why, n in reasons.items()) + ".")
+        if self.conflicts:
+            first = self.conflict_examples[0]
+            lines = ", ".join(map(str, first.lines))
+            found.append(f"{self.conflicts:,} texts carry different labels in different rows (such as lines {lines}).")
+        for split, n in self.leaked.items():
+            if n:
+                found.append(f"Removed from {split}: {n:,} rows whose text is in a validation or test file.")
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Splits:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from retort.artifact import Served
@@ -48,7 +49,10 @@ def check_graph(
 def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
     """Write what stands beside the graphs: `model.safetensors`, `config.json` and the tokenizer's files."""
     described, state = to_hugging_face(config, weights, served.labels, TASKS[served.task].problem_type)
-    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    try:
+        save_file(state, folder / "model.safetensors", {"format": "pt"})
+    except SafetensorError as e:  # what it makes of a full disk
+        raise OSError(None, str(e), str(folder / "model.safetensors")) from e
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone; a container serves as somebody else
     for name, content in tokenizer_files(tokenizer, config, served.max_seq_len).items():
         (folder / name).write_text(content, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Training as TensorBoard events: loss, learning rate, scores, per-label F1, confusion matrix, a sample of errors."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,16 +18,25 @@ N_ERRORS = 20
 
 
 class Board:
-    """A listener that writes event files under `folder`.  Use it as a context."""
+    """A listener that writes event files under `folder`; `evaluate` gives what the latest epoch was worth.
 
-    def __init__(self, folder: Path) -> None:
+    Use it as a context; within, trouble with the files is an OSError.
+    """
+
+    def __init__(self, folder: Path, evaluate: Callable[[], Evaluation] | None = None) -> None:
+        self._evaluate = evaluate
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._writer.close()
+        try:
+            self._writer.close()
+        except tf.errors.OpError as e:
+            error = error or e
+        if isinstance(error, tf.errors.OpError):
+            raise OSError(None, f"TensorBoard's events: {error.message}") from error
 
     def on_step(self, step: int, n_steps: int, loss: float, learn_rate: float, examples_per_s: float) -> None:
         """Loss, learning rate and speed of one step."""
@@ -41,6 +51,8 @@ class Board:
             for name, value in epoch.scores.items():
                 tf.summary.scalar(f"validation/{name}", value)
         self._writer.flush()
+        if self._evaluate:
+            self.on_evaluation("validation", self._evaluate(), epoch.step)
 
     def on_evaluation(self, split: str, evaluation: Evaluation, step: int) -> None:
         """What `split` looks like after `step` steps: F1 of each label, the confusion matrix, the surest errors."""

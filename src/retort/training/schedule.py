@@ -38,7 +38,7 @@ class Schedule:
 
     def _exponential(self, step: int) -> float:
         epoch = step // self.steps_per_epoch
-        n_warmup = round(self.warmup_proportion * self.n_epochs)
+        n_warmup = max(1, round(self.warmup_proportion * self.n_epochs))  # so that the maximum is reached
         if epoch < n_warmup:
             return self.max_learn_rate * (epoch + 1) / n_warmup
         lowest = min(self.min_learn_rate or self.max_learn_rate / 1000, self.max_learn_rate)

@@ -7,6 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# On Linux the kernel ends it when the training dies, however that happens (1 is PR_SET_PDEATHSIG).
+PROGRAM = """
+import ctypes, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+import tensorboard.main
+tensorboard.main.run_main()
+"""
+
+
+def find_logs(log_dir: Path, name: str, resume: bool) -> Path:
+    """The folder for the events of training `<date>_<model>_<fingerprint>`; one that resumes keeps its own."""
+    earlier = sorted(log_dir.glob(f"*_{name.rpartition('_')[2]}")) if resume else []
+    return earlier[-1] if earlier else log_dir / name
+
 
 @contextmanager
 def show_tensorboard(log_dir: Path, port: int | None, say: Callable[[str], None]) -> Iterator[None]:
@@ -20,8 +35,12 @@ def show_tensorboard(log_dir: Path, port: int | None, say: Callable[[str], None]
         return
     host = os.environ.get("RETORT_TENSORBOARD_HOST", "127.0.0.1")
     place = ["--logdir", str(log_dir), "--host", host, "--port", str(port)]
-    command = [sys.executable, "-m", "tensorboard.main", *place]
-    viewer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    viewer = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", PROGRAM, *place],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the training, which then ends it
+    )
     say(f"TensorBoard: http://localhost:{port}")
     try:
         yield

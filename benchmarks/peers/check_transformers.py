@@ -1,6 +1,6 @@
 """Does `transformers` give a trained model's own answers?  Run where it is installed, with PyTorch:
 
-    python benchmarks/check_transformers.py models/trained/<model> [--tolerance 1e-3]
+    python benchmarks/peers/check_transformers.py models/trained/<model> [--tolerance 1e-3]
 
 Loads the folder with AutoTokenizer and AutoModelForSequenceClassification, replays `golden.jsonl` and fails (exit 1)
 where a logit is further off than the tolerance.  A folder that says of itself that it cannot be expressed is skipped.
