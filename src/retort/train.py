@@ -19,10 +19,11 @@ from retort.config import TrainSettings
 from retort.data.dataset import Dataset, load_dataset
 from retort.data.readers import Row
 from retort.data.sources import resolve_encoder
+from retort.disk import write_json
 from retort.engine.predictor import run_encodings
 from retort.engine.session import OnnxSession
 from retort.errors import BadUsage, TrainingFailed
-from retort.export.folder import check_graph, write_golden, write_graphs, write_json, write_model
+from retort.export.folder import check_graph, write_golden, write_graphs, write_model
 from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, Decision, choose_graph, compare_logits
 from retort.model.architecture import EncoderConfig, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint

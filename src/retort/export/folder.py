@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from retort.artifact import Served
+from retort.disk import write_json
 from retort.engine.predictor import run_encodings
 from retort.engine.session import OnnxSession
 from retort.export.onnx import build_graph, save_graph
@@ -71,8 +72,3 @@ def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Seq
             fields = {name: text for name, text in asdict(one).items() if text is not None}
             f.write(json.dumps(fields | {"logits": [float(x) for x in logits]}, ensure_ascii=False) + "\n")
     session.close()
-
-
-def write_json(file: Path, content: object) -> None:
-    """Write `content` for people to read."""
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

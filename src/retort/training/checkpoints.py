@@ -7,7 +7,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from retort.disk import sync
 from retort.errors import TrainingFailed
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -113,9 +113,9 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_file(arrays, draft, metadata)
-            _sync(draft)
+            sync(draft)
             draft.replace(self._file(kind, number))
-            _sync(self.folder)
+            sync(self.folder)
         except (OSError, SafetensorError) as e:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -143,11 +143,3 @@ def _digest(arrays: Arrays) -> str:
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
