@@ -5,10 +5,8 @@ read -> encode -> probe -> fine-tune -> calibrate -> export -> compare -> measur
 
 import hashlib
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,19 +29,19 @@ from retort.model.classifier import Classifier
 from retort.model.device import Device, select_device, select_precision
 from retort.model.encoder import Encoder, parse_freeze
 from retort.model.heads import HEADS
-from retort.tasks import TASKS, Decoding, Input, Task
-from retort.tasks.base import Floats, Targets
-from retort.tokenization.encoding import Encoding
+from retort.tasks import TASKS, Decoding, Task
+from retort.tasks.base import Floats
 from retort.training.board import Board
 from retort.training.calibrate import fit_temperature
 from retort.training.card import build_card
 from retort.training.charts import draw_confusion
 from retort.training.checkpoints import Checkpoints
 from retort.training.dataset import balanced_class_weights, build_examples
-from retort.training.evaluate import Evaluation, Measured, average_windows, evaluate
+from retort.training.evaluate import Measured
+from retort.training.part import Part
 from retort.training.probe import fit_probe
 from retort.training.progress import Listeners, TrainingProgress
-from retort.training.provenance import command_of, package_versions, peak_rss_mb
+from retort.training.provenance import Stopwatch, command_of, package_versions, peak_rss_mb
 from retort.training.report import TrainingReport, build_metrics, write_report
 from retort.training.tensorboard import find_logs, show_tensorboard
 from retort.training.trainer import Fitted, fit
@@ -53,45 +51,6 @@ N_COMPARED = 256  # validation rows on which the exported graph must equal the t
 N_GOLDEN = 16
 # Where things lie, and whether to go on, makes no difference to what is learned.
 PLACES = ("data", "validation", "test", "model", "models_dir", "checkpoint_dir", "log_dir", "resume")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split as a model sees it."""
-
-    rows: list[Row]
-    inputs: list[Input]
-    encodings: list[list[Encoding]]
-    targets: Targets
-
-    @property
-    def n_truncated(self) -> int:
-        """Inputs of which something was left out."""
-        return sum(any(e.truncated for e in windows) for windows in self.encodings)
-
-    def logits(self, run: Callable[[Sequence[Encoding]], Floats]) -> Floats:
-        """Logits or features (N, ...) of each input, its windows averaged."""
-        return average_windows(run([e for windows in self.encodings for e in windows]), [*map(len, self.encodings)])
-
-    def evaluate(self, task: Task, logits: Floats, decoding: Decoding) -> Evaluation:
-        """What `logits` (N, n_labels) are worth on this split."""
-        return evaluate(task, logits, self.targets, decoding, self.inputs, [row.line for row in self.rows])
-
-
-class Stopwatch:
-    """Seconds of each stage, in order."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.seconds: dict[str, float] = {}
-        self._say = say
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Count what runs inside as `stage`."""
-        self._say(f"{stage} …")
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 class Training:

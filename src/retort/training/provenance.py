@@ -3,6 +3,9 @@
 import platform
 import resource
 import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from retort.config import TrainSettings
@@ -31,3 +34,19 @@ def peak_rss_mb() -> float:
     """The most memory that this process has held, in MB."""
     kilobytes_or_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes_or_bytes / (2**20 if platform.system() == "Darwin" else 2**10)
+
+
+class Stopwatch:
+    """Seconds of each stage, in order."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._say = say
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count what runs inside as `stage`."""
+        self._say(f"{stage} …")
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
