@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from retort.artifact import Artifact, Served, publish
-from retort.export.folder import check_graph, write_golden, write_graphs, write_model
-from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH
+from retort.export.folder import write_golden, write_graph, write_model
 from retort.model.legacy import read_legacy
 from retort.tasks import TASKS, Input
 
@@ -23,10 +22,8 @@ def import_legacy(old_folder: Path, models_dir: Path) -> Artifact:
     inputs = [Input(text) for text in (*PROBES, *old.labels[:8])]
 
     def write(folder: Path) -> None:
-        write_graphs(folder, old.config, old.weights, task.head)
-        (folder / INT8_GRAPH).unlink()
         encodings = [e for found in served.encode(inputs, old.tokenizer) for e in found]
-        check_graph(folder / FLOAT_GRAPH, old.config, old.weights, task, encodings, old.tokenizer.pad_id)
+        write_graph(folder, old.config, old.weights, task, encodings, old.tokenizer.pad_id)
         write_model(folder, old.config, old.weights, old.tokenizer, served)
         write_golden(folder, served, old.tokenizer, inputs)
 

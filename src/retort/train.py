@@ -21,7 +21,8 @@ from retort.disk import write_json
 from retort.engine.predictor import run_encodings
 from retort.engine.session import OnnxSession
 from retort.errors import BadUsage, TrainingFailed
-from retort.export.folder import check_graph, write_golden, write_graphs, write_model
+from retort.export.folder import write_golden, write_graph, write_model
+from retort.export.quantize import quantize
 from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, Decision, choose_graph, compare_logits
 from retort.model.architecture import EncoderConfig, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
@@ -118,7 +119,7 @@ class Training:
             self.config,
             len(self.labels),
             self.task.activation,
-            {n: w for n, w in self.pretrained.items() if not n.startswith("classifier.")},
+            self.pretrained,
             s.dropout,
             frozen=frozen > 0,
             seed=s.seed,
@@ -176,9 +177,9 @@ class Training:
         """The trained model becomes an artifact's files, measured by the very sessions that serve it."""
         weights = self.model.export_weights()
         with self.stage("export"):
-            write_graphs(folder, self.config, weights, self.task.head)
             real = [windows[0] for windows in self.validation.encodings[:N_COMPARED]]
-            check_graph(folder / FLOAT_GRAPH, self.config, weights, self.task, real, self.tokenizer.pad_id)
+            write_graph(folder, self.config, weights, self.task, real, self.tokenizer.pad_id)
+            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH)
         with self.stage("measure"):
             logits = {graph: self._run(folder / graph, self.validation) for graph in (FLOAT_GRAPH, INT8_GRAPH)}
             self.decision: Decision = self._choose(logits)

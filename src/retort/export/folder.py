@@ -13,8 +13,7 @@ from retort.disk import write_json
 from retort.engine.predictor import run_encodings
 from retort.engine.session import OnnxSession
 from retort.export.onnx import build_graph, save_graph
-from retort.export.quantize import quantize
-from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, check_equal
+from retort.export.verify import FLOAT_GRAPH, check_equal
 from retort.model.architecture import EncoderConfig, Weights
 from retort.model.classifier import Classifier
 from retort.model.encoder import Encoder
@@ -27,22 +26,17 @@ from retort.tokenization.tokenizer import Tokenizer
 MAX_GOLDEN_CHARACTERS = 500  # goldens are replayed at each start, so long texts are left to the tests
 
 
-def write_graphs(folder: Path, config: EncoderConfig, weights: Weights, head: str) -> None:
-    """Write `model.onnx` and `model.int8.onnx` into `folder`."""
-    save_graph(build_graph(config, weights, head), folder / FLOAT_GRAPH)
-    quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH)
-
-
-def check_graph(
-    file: Path, config: EncoderConfig, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
+def write_graph(
+    folder: Path, config: EncoderConfig, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
 ) -> None:
-    """The float32 graph must give the logits that TensorFlow computes in float32 from the same weights.
+    """Write `model.onnx`, which must give the logits that TensorFlow computes in float32 from the same weights.
 
-    Raises TrainingFailed: it does not.
+    Raises TrainingFailed: it does not, for these `encodings`.
     """
+    save_graph(build_graph(config, weights, task.head), folder / FLOAT_GRAPH)
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
     expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
-    session = OnnxSession(file)
+    session = OnnxSession(folder / FLOAT_GRAPH)
     check_equal(expected, run_encodings(session, encodings, pad_id))
     session.close()
 
