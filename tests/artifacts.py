@@ -12,7 +12,7 @@ from tokenizers import models, normalizers, pre_tokenizers
 
 from retort.artifact import Artifact, publish
 from retort.engine.predictor import run_encodings
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.export.onnx import build_graph, save_graph
 from retort.model.architecture import EncoderConfig, Weights
 from retort.tasks import TASKS
@@ -106,7 +106,7 @@ def tiny_artifact(
 
 
 def _write_golden(folder: Path, tokenizer: Tokenizer, retort: dict[str, Any]) -> None:
-    session = OnnxSession(folder / "model.onnx", n_threads=1)
+    session = open_session(folder / "model.onnx", n_threads=1)
     task = TASKS[retort["task"]]
     lines = []
     for fields in ({"text": "how to sort the list"}, {"text": "join"}, {"text": "java", "text_pair": "python ?"}):

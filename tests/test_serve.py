@@ -101,7 +101,7 @@ def test_the_model_lives_in_one_worker_and_not_in_its_parent(models_dir: Path) -
     with serving(models_dir) as server:
         (worker,) = psutil.Process(server.process.pid).children(recursive=True)
         mapped = [{Path(m.path).name for m in p.memory_maps()} for p in (psutil.Process(worker.ppid()), worker)]
-        assert [any("onnxruntime" in name for name in names) for names in mapped] == [False, True]
+        assert [any("openvino" in name for name in names) for names in mapped] == [False, True]
 
 
 def test_what_is_no_http_gets_the_envelope_and_a_line_too(models_dir: Path) -> None:

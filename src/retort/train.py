@@ -19,7 +19,7 @@ from retort.data.readers import Row
 from retort.data.sources import resolve_encoder
 from retort.disk import write_json
 from retort.engine.predictor import run_encodings
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.errors import BadUsage, TrainingFailed
 from retort.export.folder import write_golden, write_graph, write_model
 from retort.export.quantize import quantize
@@ -203,7 +203,7 @@ class Training:
         (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
     def _run(self, graph: Path, part: Part) -> Floats:
-        session = OnnxSession(graph)
+        session = open_session(graph)
         logits = part.logits(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
         session.close()
         return logits

@@ -10,7 +10,7 @@ import pytest
 from artifacts import tiny_artifact, tiny_tokenizer
 from retort.engine.predictor import Predictor, run_encodings
 from retort.engine.registry import load_predictor
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.errors import InvalidInput, TooManyTokens
 from retort.tasks import Input
 from retort.tasks.base import Floats
@@ -123,7 +123,7 @@ def test_batches_stay_within_their_padded_tokens() -> None:
 
 
 def test_how_batches_are_cut_changes_no_logit(predictor: Predictor) -> None:
-    session = OnnxSession(predictor.artifact.path / "model.onnx", 1)
+    session = open_session(predictor.artifact.path / "model.onnx", 1)
     rng = np.random.default_rng(0)
     encodings = [Encoding(rng.integers(4, 40, n).tolist(), max(1, n - 2)) for n in rng.integers(2, 60, 50)]
     expected = run_encodings(session, encodings, 0, max_batch_tokens=1)

@@ -86,7 +86,7 @@ WRONG = {
     "a golden pair": (pairs_for_a_model_of_single_texts, r"does not run on .*golden\.jsonl, line 1.*got a pair"),
     "other weights": (other_weights, r"model\.onnx does not give the logits of .*golden\.jsonl, line 1"),
     "another head": (another_head, r"Expected 3 logits.*golden\.jsonl"),
-    "another vocabulary": (few_words, r"model\.onnx does not run on .*golden\.jsonl"),
+    "another vocabulary": (few_words, r"model\.onnx does not give the logits of .*golden\.jsonl"),
     "no graph": (write("model.onnx", "no graph"), r"model\.onnx is no ONNX model"),
     "no tokenizer": (write("tokenizer.json", "{}"), r"tokenizer"),
     "no golden file": (lambda folder: (folder / "golden.jsonl").unlink(), r"golden\.jsonl: "),

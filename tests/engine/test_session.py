@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retort.artifact import Artifact
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.errors import BadArtifact
 from retort.tokenization.batch import Batch
 
@@ -18,7 +18,7 @@ def a_batch() -> Batch:
 
 @pytest.mark.parametrize("n_threads", [0, 1, 3])
 def test_a_session_turns_a_batch_into_logits(artifact: Artifact, n_threads: int) -> None:
-    session = OnnxSession(artifact.path / "model.onnx", n_threads)
+    session = open_session(artifact.path / "model.onnx", n_threads)
     logits = session.run(a_batch())
     assert logits.shape == (2, 3)
     assert logits.dtype == np.float32
@@ -31,11 +31,11 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes | None)
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(BadArtifact, match=r"broken\.onnx"):
-        OnnxSession(file, 1)
+        open_session(file, 1)
 
 
 def test_half_a_graph_is_named(artifact: Artifact, tmp_path: Path) -> None:
     whole = (artifact.path / "model.onnx").read_bytes()
     (tmp_path / "half.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadArtifact, match=r"half\.onnx"):
-        OnnxSession(tmp_path / "half.onnx", 1)
+        open_session(tmp_path / "half.onnx", 1)

@@ -9,7 +9,7 @@ import pytest
 
 import retort.export.onnx as exporter
 from artifacts import random_weights, tiny_config
-from retort.engine.session import OnnxSession
+from retort.engine.session import Session, open_session
 from retort.errors import BadCheckpoint
 from retort.export.onnx import build_graph, save_graph
 from retort.model.architecture import EncoderConfig, Weights
@@ -73,9 +73,9 @@ def some_batch(lengths: list[int], config: EncoderConfig, seed: int = 0) -> Batc
     return Batch(rng.integers(0, config.vocab_size, shape), mask, types)
 
 
-def session_of(config: EncoderConfig, weights: Weights, tmp_path: Path) -> OnnxSession:
+def session_of(config: EncoderConfig, weights: Weights, tmp_path: Path) -> Session:
     save_graph(build_graph(config, weights), tmp_path / "model.onnx")
-    return OnnxSession(tmp_path / "model.onnx", n_threads=1)
+    return open_session(tmp_path / "model.onnx", n_threads=1)
 
 
 @pytest.mark.parametrize("family", [{}, ALBERT, ALBERT | {"n_groups": 1}], ids=["bert", "albert", "one group"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from artifacts import random_weights, tiny_config
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.export.onnx import build_graph, save_graph
 from retort.export.quantize import quantize
 from retort.tokenization.batch import Batch
@@ -25,7 +25,7 @@ def test_an_8_bit_file_is_a_third_of_the_size_and_gives_nearly_the_same_logits(k
     assert sizes[0] < sizes[1] / 2.5
     ids = np.random.default_rng(0).integers(0, 500, (4, 9))
     batch = Batch(ids, np.ones_like(ids), np.zeros_like(ids))
-    exact, close = (OnnxSession(tmp_path / name, 1).run(batch) for name in ("model.onnx", "model.int8.onnx"))
+    exact, close = (open_session(tmp_path / name, 1).run(batch) for name in ("model.onnx", "model.int8.onnx"))
     assert 0 < np.abs(exact - close).max() < 0.1 * np.abs(exact).max()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from retort.artifact import Artifact, load_artifact, load_pointed
 from retort.engine.predictor import Predictor, run_encodings
-from retort.engine.session import OnnxSession, Session
+from retort.engine.session import Session, open_session
 from retort.errors import BadArtifact, BadCheckpoint, InvalidInput, ModelNotReady
 from retort.tasks.base import Floats, Input
 from retort.tokenization.encoding import Encoding
@@ -57,7 +57,7 @@ def load_predictor(artifact: Artifact, n_threads: int = 0, max_batch_tokens: int
         tokenizer = load_tokenizer(artifact.path / "tokenizer.json")
     except BadCheckpoint as e:
         raise BadArtifact(str(e)) from e
-    session = OnnxSession(artifact.path / artifact.served.graph, n_threads)
+    session = open_session(artifact.path / artifact.served.graph, n_threads)
     try:
         _replay_golden(session, tokenizer, load_artifact(artifact.path, verify=False))  # not cut by a pointer
         length = artifact.served.max_seq_len

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from retort.artifact import Served
 from retort.disk import write_json
 from retort.engine.predictor import run_encodings
-from retort.engine.session import OnnxSession
+from retort.engine.session import open_session
 from retort.export.onnx import build_graph, save_graph
 from retort.export.verify import FLOAT_GRAPH, check_equal
 from retort.model.architecture import EncoderConfig, Weights
@@ -36,7 +36,7 @@ def write_graph(
     save_graph(build_graph(config, weights, task.head), folder / FLOAT_GRAPH)
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
     expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
-    session = OnnxSession(folder / FLOAT_GRAPH)
+    session = open_session(folder / FLOAT_GRAPH)
     check_equal(expected, run_encodings(session, encodings, pad_id))
     session.close()
 
@@ -57,7 +57,7 @@ def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer
 
 def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
-    session = OnnxSession(folder / served.graph)
+    session = open_session(folder / served.graph)
     short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
     encoded = served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:

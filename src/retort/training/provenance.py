@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from retort.config import TrainSettings
 
-PACKAGES = ("retort", "tensorflow", "onnxruntime", "tokenizers", "numpy")
+PACKAGES = ("retort", "tensorflow", "openvino", "tokenizers", "numpy")
 
 
 def command_of(settings: TrainSettings) -> str:
