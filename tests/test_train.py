@@ -77,7 +77,7 @@ def test_a_file_becomes_a_model_that_answers(tmp_path: Path, encoders: Path, fam
     chosen = settings(tmp_path, encoders / family, n_epochs=10, max_learn_rate=3e-3, dropout=0.0)
     artifact, said = run(chosen)
     assert artifact.version.startswith(family.upper())
-    answers = serve(chosen).predict([Input("how to java 1000"), Input("how to sql 7")])
+    answers = serve(chosen).predict([Input("how to java 1000"), Input("how to sql 7")]).answers
     assert [a.prediction.label for a in answers] == ["java", "sql"]
     assert any("Published" in line for line in said)
     expected = {
@@ -107,7 +107,7 @@ def test_several_labels_a_text_are_seen_in_the_data_and_learned(tmp_path: Path, 
     )
     artifact, _ = run(chosen)
     assert artifact.served.task == "multi_label_classification"
-    answers = serve(chosen).predict([Input("java python 3"), Input("python 3")])
+    answers = serve(chosen).predict([Input("java python 3"), Input("python 3")]).answers
     assert sorted(answers[0].prediction.label) == ["java", "python"]
     assert answers[1].prediction.label == ["python"]
 
@@ -118,7 +118,7 @@ def test_sentence_pairs_train_and_answer(tmp_path: Path, encoders: Path) -> None
     data = "question1,question2,label\n" + "".join(f"{a} {i},{b},{'same' if a == b else 'other'}\n" for a, b, i in rows)
     chosen = settings(tmp_path, encoders / "bert", data)
     run(chosen)
-    (answer,) = serve(chosen).predict([Input("java 3", "java")])
+    (answer,) = serve(chosen).predict([Input("java 3", "java")]).answers
     assert answer.prediction.label in {"same", "other"}
     assert not answer.truncated
 
@@ -131,7 +131,7 @@ def test_the_policy_for_long_texts_is_kept_for_serving(tmp_path: Path, encoders:
     chosen = settings(tmp_path, encoders / "bert", "text,label\n" + rows, long_text=long_text)
     artifact, _ = run(chosen)
     assert artifact.served.long_text == long_text
-    (answer,) = serve(chosen).predict([Input(telling[long_text].format("sql") + " 7")])
+    (answer,) = serve(chosen).predict([Input(telling[long_text].format("sql") + " 7")]).answers
     assert answer.truncated == (long_text != "windows")
     assert answer.n_tokens > 16 or long_text != "windows"
 
@@ -162,7 +162,7 @@ def test_every_recipe_publishes_a_model_that_equals_what_was_trained(
 def test_a_published_model_can_be_trained_further(tmp_path: Path, encoders: Path) -> None:
     first, _ = run(settings(tmp_path, encoders / "bert", pooling="mean"))
     again, _ = run(settings(tmp_path / "again", first.path))
-    assert load_predictor(again).predict([Input("sql")])
+    assert load_predictor(again).predict([Input("sql")]).answers
 
 
 def test_a_newcomer_with_few_rows_is_told_of_few_shot(tmp_path: Path, encoders: Path) -> None:
@@ -176,7 +176,7 @@ def test_labels_from_strangers_do_no_harm(tmp_path: Path, encoders: Path) -> Non
     chosen = settings(tmp_path, encoders / "bert", lines, "data.jsonl")
     artifact, _ = run(chosen)
     assert "<script>alert" not in (artifact.path / "report.html").read_text(encoding="utf-8")
-    (answer,) = serve(chosen).predict([Input("to a 1")])
+    (answer,) = serve(chosen).predict([Input("to a 1")]).answers
     assert answer.prediction.label in labels
 
 

@@ -88,8 +88,24 @@ class ServeSettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(5000, description="Port to listen on.")
     models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
     n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")
-    n_request_threads: Annotated[int, Field(ge=1)] = Field(32, description="Requests handled at once.")
-    max_batch_tokens: Annotated[int, Field(ge=1)] = Field(512, description="Padded tokens a batch.")
+    max_requests: Annotated[int, Field(ge=1, le=4096)] = Field(
+        256, description="Predictions handled at once; further requests are refused with 429."
+    )
+    max_waiting_tokens: Annotated[int, Field(ge=1)] = Field(
+        131_072, description="Tokens that may wait for the model; further requests are refused with 429."
+    )
+    max_batch_tokens: Annotated[int, Field(ge=0)] = Field(
+        0, description="Padded tokens a batch; 0: what measured fastest with the session."
+    )
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        0.0, description="How long an idle model waits for company before it runs a batch, in milliseconds."
+    )
+    request_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60.0, description="Longest a request may take; clients shorten it with X-Request-Timeout-Ms. Then: 504."
+    )
+    stall_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="A batch that runs longer is stuck: /livez fails and the process is replaced."
+    )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(4 * 2**20, description="Longest request body.")
     max_texts_per_request: Annotated[int, Field(ge=1)] = Field(10_000, description="Most texts in one request.")
     max_tokens_per_request: Annotated[int, Field(ge=1)] = Field(

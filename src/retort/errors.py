@@ -10,12 +10,19 @@ RetortError
 ├── BadArtifact          a trained model, or the pointer to it, is damaged or missing
 ├── CannotWrite          a trained model cannot be written (full disk, no permission)
 ├── ModelNotReady        no model answers yet: it is still being loaded
+├── InferenceFailed      the model gave no answer to this input; those of its neighbours are sound
+├── Overloaded           more is waiting than can be answered in time; nothing was computed
+├── DeadlinePassed       the client's time ran out; what was not yet computed never is
+├── ClientLeft           nobody waits for the answer any more; what was not yet computed never is
 └── BadRequest           a client sent something that cannot be answered
     ├── NotJson          the body is not (strict) JSON
     ├── InvalidInput     JSON of the wrong shape; names the item's index where there is one
     ├── BodyTooLong      more bytes than one request may hold
     ├── TooManyTexts     more texts than one request may hold
-    └── TooManyTokens    more tokens than one request may hold
+    ├── TooManyTokens    more tokens than one request may hold
+    ├── NoSuchModel      the server holds no model of that name
+    ├── Unauthorized     no API key, or none that is known
+    └── Forbidden        a known API key that may not do this
 """
 
 
@@ -62,6 +69,26 @@ class ModelNotReady(RetortError):
     """No model answers yet: it is still being loaded."""
 
 
+class InferenceFailed(RetortError):
+    """The model gave no answer to this input; those of its neighbours are sound."""
+
+
+class Overloaded(RetortError):
+    """More is waiting than can be answered in time; nothing was computed.  `retry_after_s` is whole seconds."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlinePassed(RetortError):
+    """The client's time ran out; what was not yet computed never is."""
+
+
+class ClientLeft(RetortError):
+    """Nobody waits for the answer any more; what was not yet computed never is."""
+
+
 class BadRequest(RetortError):
     """A client sent something that cannot be answered."""
 
@@ -84,3 +111,15 @@ class TooManyTexts(BadRequest):
 
 class TooManyTokens(BadRequest):
     """More tokens than one request may hold."""
+
+
+class NoSuchModel(BadRequest):
+    """The server holds no model of that name."""
+
+
+class Unauthorized(BadRequest):
+    """No API key, or none that is known."""
+
+
+class Forbidden(BadRequest):
+    """A known API key that may not do this."""

@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -68,7 +67,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._file_descriptor}",
             "workers": 1,
             "worker_class": _Worker,
-            "threads": self._settings.n_request_threads,
+            "threads": min(self._settings.max_requests, 64),
             "keepalive": KEEP_ALIVE_S,
             "timeout": HEARTBEAT_TIMEOUT_S,
             "graceful_timeout": self._settings.graceful_timeout_s,
@@ -87,12 +86,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
         """Called by gunicorn in the worker: the application, whose model is still on its way."""
         from retort.app import create_app  # here, so that the master holds neither Flask nor the runtime
         from retort.engine.processors import count_processors
-        from retort.engine.registry import Registry
+        from retort.engine.registry import open_registry
 
         settings = self._settings
         n_threads = settings.n_threads or count_processors()
         os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
-        registry = Registry(settings.models_dir, n_threads, settings.max_batch_tokens)
+        registry = open_registry(settings)
         threading.Thread(target=self._load_model, args=[registry], daemon=True).start()
         return create_app(settings, registry)
 
@@ -132,7 +131,6 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Called by gunicorn for what the application never saw."""
-        from retort.api.access_log import UNMATCHED, log_request
         from retort.api.errors import build_envelope
 
         status, error_type, message = _explain(exc)
@@ -140,18 +138,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             self.log.error("a request failed", exc_info=exc)
         request_id = uuid.uuid4().hex
         _answer(client, status, request_id, build_envelope(error_type, message, request_id))
-        log_request(
-            endpoint=UNMATCHED,
-            response=None,
-            status_code=status,
-            response_time=0.0,
-            user_ip=addr[0] if addr else None,
-            user_agent="",
-            request_id=request_id,
-            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            n_inputs=0,
-            n_tokens=0,
-        )
+        self.wsgi.extensions["access_log"].write(status, request_id, addr[0] if addr else None)
 
 
 def _explain(error: Exception) -> tuple[int, str, str]:

@@ -6,15 +6,16 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from retort import errors
-from retort.api.access_log import register_access_log
+from retort.api.access_log import AccessLog
 from retort.api.errors import STATUSES, register_errors
+from retort.engine.metrics import Metrics
 
 PRIVATE = "a text of a user"
 
 
 def raising(error: Exception) -> FlaskClient:
     app = Flask("test")
-    register_access_log(app)
+    AccessLog(Metrics()).register(app)
     register_errors(app)
 
     @app.get("/")

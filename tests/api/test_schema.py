@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from hostile import BODIES
 
 from retort.api.schema import PredictResponse, build_response, parse_json, parse_request
 from retort.engine.predictor import Answer
-from retort.errors import InvalidInput, NotJson, TooManyTexts
+from retort.errors import InferenceFailed, InvalidInput, NotJson, TooManyTexts
 from retort.tasks import TASKS, Input, Prediction
 
 TASK = TASKS["classification"]
@@ -96,8 +97,9 @@ def test_json_of_any_kind_within_the_limits_is_read() -> None:
 
 
 def test_a_response_is_what_its_model_describes() -> None:
-    one = Answer(Prediction("b", 0.7500001, (("b", 0.7500001), ("a", 0.2499999))), 5, False)
-    several = Answer(Prediction(["b", "a"], [0.9, 0.8], (("b", 0.9), ("a", 0.8))), 16, True)
+    labels = ("a", "b")
+    one = Answer(Prediction("b", 0.7500001, np.array([0.2499999, 0.7500001]), labels), 5, False)
+    several = Answer(Prediction(["b", "a"], [0.9, 0.8], np.array([0.8, 0.9]), labels), 16, True)
     for answer, probability in ((one, 0.75), (several, [0.9, 0.8])):
         response = build_response("BERT", [answer], 1)
         PredictResponse.model_validate(response, strict=True)
@@ -107,3 +109,16 @@ def test_a_response_is_what_its_model_describes() -> None:
     assert build_response("BERT", [], 3) == {
         "model": "BERT", "predictions": [], "probabilities": [], "usage": [], "top": []
     }  # fmt: skip
+
+
+def test_a_text_without_an_answer_is_null_and_named() -> None:
+    good = Answer(Prediction("a", 1.0, np.array([1.0]), ("a",)), 5, False)
+    bad = Answer(None, 5, False, RuntimeError("secret"))
+    response = build_response("BERT", [good, bad], 1)
+    PredictResponse.model_validate(response, strict=True)
+    assert (response["predictions"], response["probabilities"], response["top"][1]) == (["a", None], [1.0, None], [])
+    (failure,) = response["errors"]
+    assert (failure["index"], failure["error_type"]) == (1, "InferenceFailed")
+    assert "secret" not in json.dumps(response)
+    with pytest.raises(InferenceFailed):
+        build_response("BERT", [bad, bad], None)

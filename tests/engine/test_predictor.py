@@ -39,7 +39,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 def probabilities(predictor: Predictor, texts: list[str]) -> Floats:
     """(N, 3), columns in the order of the labels."""
-    answers = predictor.predict([Input(text) for text in texts])
+    answers = predictor.predict([Input(text) for text in texts]).answers
     return np.array([[p for _, p in sorted(a.prediction.ranked)] for a in answers])
 
 
@@ -65,19 +65,19 @@ def test_threads_get_the_answers_that_one_gets(predictor: Predictor) -> None:
 
 
 def test_nothing_asked_is_nothing_answered(predictor: Predictor) -> None:
-    assert predictor.predict([]) == []
+    assert predictor.predict([]).answers == ()
     assert predictor.logits([]).size == 0
 
 
 def test_the_bill_counts_what_the_model_ran_on(predictor: Predictor) -> None:
     inputs = [Input(""), Input("how to"), Input("how to", "sort"), Input("a " * 14), Input("a " * 15)]
-    bills = [(a.n_tokens, a.truncated) for a in predictor.predict(inputs)]
+    bills = [(a.n_tokens, a.truncated) for a in predictor.predict(inputs).answers]
     assert bills == [(2, False), (4, False), (6, False), (16, False), (16, True)]
 
 
 def test_windows_are_counted_whole_and_answered_once(tmp_path: Path) -> None:
     predictor = load_predictor(tiny_artifact(tmp_path, long_text="windows"), n_threads=1)
-    short, long = predictor.predict([Input("java"), Input("java python " * 20)])
+    short, long = predictor.predict([Input("java"), Input("java python " * 20)]).answers
     assert (short.n_tokens, long.truncated) == (3, False)
     assert long.n_tokens > 40
 
@@ -87,6 +87,7 @@ class CountingSession:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, int]] = []
+        self.n_streams, self.max_batch_tokens, self.length_multiple = 1, 512, 1
 
     def run(self, batch: Batch) -> Floats:
         self.shapes.append(batch.input_ids.shape)  # type: ignore[arg-type]
@@ -99,7 +100,7 @@ class CountingSession:
 def test_too_many_tokens_are_refused_before_anything_runs(predictor: Predictor) -> None:
     session = CountingSession()
     counted = Predictor(predictor.artifact, session, tiny_tokenizer())
-    assert len(counted.predict([Input("java")] * 10, max_tokens=30)) == 10
+    assert len(counted.predict([Input("java")] * 10, max_tokens=30).answers) == 10
     session.shapes.clear()
     with pytest.raises(TooManyTokens, match=r"at most 30 tokens in one request, got 33; x\[10\] is the first"):
         counted.predict([Input("java")] * 11, max_tokens=30)
@@ -109,7 +110,7 @@ def test_too_many_tokens_are_refused_before_anything_runs(predictor: Predictor) 
 def test_a_model_that_learned_from_padded_texts_refuses_pairs_by_their_index(predictor: Predictor) -> None:
     served = replace(predictor.artifact.served, fixed_length=True)
     padding = Predictor(replace(predictor.artifact, served=served), CountingSession(), tiny_tokenizer())
-    assert [answer.n_tokens for answer in padding.predict([Input("a"), Input("")])] == [16, 16]
+    assert [answer.n_tokens for answer in padding.predict([Input("a"), Input("")]).answers] == [16, 16]
     with pytest.raises(InvalidInput, match=r"x\[1\]: expected a string, got a pair"):
         padding.predict([Input("a"), Input("a", "b"), Input("a", "b")])
 

@@ -28,7 +28,7 @@ def test_the_pointed_model_answers(models_dir: Path) -> None:
     newest = tiny_artifact(models_dir, name="newer", seed=1)
     registry = load(models_dir)
     assert registry.current.artifact.version == newest.version
-    assert registry.current.predict([Input("java")])[0].prediction.label in newest.served.labels
+    assert registry.current.predict([Input("java")]).answers[0].prediction.label in newest.served.labels
 
 
 def test_a_pointer_set_back_by_hand_serves_the_older_model(models_dir: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_pointer_set_back_by_hand_serves_the_older_model(models_dir: Path) -> 
 def test_a_pointer_may_serve_a_model_shorter_than_it_was_trained(models_dir: Path) -> None:
     pointer = models_dir / "latest_model_config.json"
     pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"max_seq_len": 4}))
-    assert load(models_dir).current.predict([Input("how to sort the list")])[0].n_tokens == 4
+    assert load(models_dir).current.predict([Input("how to sort the list")]).answers[0].n_tokens == 4
 
 
 def test_a_golden_text_may_hold_any_line_end(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_checksums_that_were_verified_a_moment_ago_are_believed(models_dir: Path
     (file,) = models_dir.glob("trained/*/config.json")
     file.write_text(file.read_text() + "\n")
     registry = Registry(models_dir, n_threads=1)
-    assert registry.load(verify=False).predict([Input("java")])
+    assert registry.load(verify=False).predict([Input("java")]).answers
     with pytest.raises(BadArtifact, match=r"config\.json was changed or damaged"):
         registry.load()
 

@@ -7,21 +7,35 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
     BodyTooLong,
+    ClientLeft,
+    DeadlinePassed,
+    Forbidden,
+    InferenceFailed,
     InvalidInput,
     ModelNotReady,
+    NoSuchModel,
     NotJson,
+    Overloaded,
     RetortError,
     TooManyTexts,
     TooManyTokens,
+    Unauthorized,
 )
 
 STATUSES: dict[type[RetortError], int] = {
     NotJson: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NoSuchModel: 404,
     BodyTooLong: 413,
     TooManyTexts: 413,
     InvalidInput: 422,
     TooManyTokens: 422,
+    Overloaded: 429,
+    ClientLeft: 499,  # nobody reads it; the log line and the counters do
+    InferenceFailed: 500,
     ModelNotReady: 503,
+    DeadlinePassed: 504,
 }
 RETRY_AFTER_S = 1
 
@@ -55,17 +69,19 @@ def build_envelope(error_type: str, message: str, request_id: str) -> dict[str, 
     return {"error": message, "error_type": error_type, "request_id": request_id}
 
 
-def _envelope(status: int, error_type: str, message: str) -> Response:
+def _envelope(status: int, error_type: str, message: str, retry_after_s: int = RETRY_AFTER_S) -> Response:
     response = jsonify(build_envelope(error_type, message, g.request_id))
     response.status_code = status
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status in (429, 503):
+        response.headers["Retry-After"] = str(retry_after_s)
     return response
 
 
 def _answer_retort_error(error: RetortError) -> Response:
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
-    return _answer_crash(error) if status is None else _envelope(status, type(error).__name__, str(error))
+    if status is None:
+        return _answer_crash(error)
+    return _envelope(status, type(error).__name__, str(error), getattr(error, "retry_after_s", RETRY_AFTER_S))
 
 
 def _answer_http_error(error: HTTPException) -> Response:

@@ -1,16 +1,21 @@
-"""`GET /health_check`: does the process live?  `GET /readyz`: may it be sent requests?"""
+"""`GET /livez` (`/health_check`): does the process live?  `GET /readyz`: may it be sent requests?"""
 
 from flask import Blueprint, Response, jsonify
 
 from retort.engine.registry import Registry
+from retort.errors import ModelNotReady
 
 
-def build_health(registry: Registry) -> Blueprint:
-    """Both addresses."""
+def build_health(registry: Registry, stall_timeout_s: float) -> Blueprint:
+    """The addresses that probes ask."""
     health = Blueprint("health", __name__)
 
     @health.get("/health_check")
-    def health_check() -> Response:
+    @health.get("/livez")
+    def livez() -> Response:
+        """Raises ModelNotReady: a batch is stuck; this process is about to be replaced."""
+        if (stuck_s := registry.stuck_s()) > stall_timeout_s:
+            raise ModelNotReady(f"The model has been at one batch for {stuck_s:.0f} s; this process is replaced.")
         return jsonify(status="ok")
 
     @health.get("/readyz")

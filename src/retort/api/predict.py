@@ -1,4 +1,4 @@
-"""`POST /predict`: texts become labels."""
+"""`POST /predict`, and `POST /models/<name>/predict`: texts become labels."""
 
 from contextlib import suppress
 
@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from retort.api.access_log import note_answer
+from retort.api.answering import answer
 from retort.api.errors import UnsupportedBody
 from retort.api.schema import build_response, parse_request
 from retort.config import ServeSettings
@@ -16,32 +17,36 @@ MAX_DISCARDED_BYTES = 64 * 2**20
 
 
 def build_predict(registry: Registry, settings: ServeSettings) -> Blueprint:
-    """The address, answering with the registry's current model."""
+    """Both addresses; the first answers with the registry's default model."""
     blueprint = Blueprint("predict", __name__)
 
     @blueprint.post("/predict")
-    def predict() -> Response:
+    @blueprint.post("/models/<name>/predict")
+    def predict(name: str | None = None) -> Response:
         """Errors: see `api/errors.py`."""
-        _check_headers()
-        predictor = registry.current
-        asked = parse_request(
-            _read_body(settings.max_body_bytes), predictor.artifact.task, settings.max_texts_per_request
-        )
-        answers = predictor.predict(asked.inputs, settings.max_tokens_per_request)
-        response = build_response(predictor.artifact.version, answers, asked.top_k)
+        body = read_json_body(settings.max_body_bytes)
+        with registry.lease(name) as predictor:
+            asked = parse_request(body, predictor.artifact.task, settings.max_texts_per_request)
+            answered = answer(predictor, asked.inputs, settings)
+            response = build_response(predictor.artifact.version, answered.answers, asked.top_k)
         note_answer(response)
         return jsonify(response)
 
     return blueprint
 
 
-def _check_headers() -> None:
+def read_json_body(max_bytes: int) -> bytes:
+    """The whole body of a request that says it is JSON.
+
+    Raises UnsupportedBody: it says something else; BodyTooLong; NotJson: it broke off.
+    """
     if request.mimetype != "application/json":
         raise UnsupportedBody("Expected `Content-Type: application/json`.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedBody("Expected JSON in UTF-8; send no other charset.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedBody("Expected a body that is not compressed; send no Content-Encoding.")
+    return _read_body(max_bytes)
 
 
 def _read_body(max_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retort.engine.predictor import Answer
-from retort.errors import InvalidInput, NotJson, TooManyTexts
+from retort.errors import InferenceFailed, InvalidInput, NotJson, TooManyTexts
 from retort.tasks.base import Input, Task
 
 MAX_DEPTH = 32
@@ -43,14 +43,23 @@ class Ranked(BaseModel):
     probability: float
 
 
+class Failure(BaseModel):
+    """One text that the model gave no answer to."""
+
+    index: int
+    error: str
+    error_type: str
+
+
 class PredictResponse(BaseModel):
-    """What `POST /predict` answers; all lists are in the order of the texts."""
+    """What `POST /predict` answers; all lists are in the order of the texts, with null for those that failed."""
 
     model: str
-    predictions: list[str] | list[list[str]]
-    probabilities: list[float] | list[list[float]]
+    predictions: list[str | list[str] | None]
+    probabilities: list[float | list[float] | None]
     usage: list[Usage]
     top: list[list[Ranked]] | None = None
+    errors: list[Failure] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +120,35 @@ def parse_request(body: bytes, task: Task, max_texts: int) -> Request:
 
 
 def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> dict[str, Any]:
-    """What `PredictResponse` describes, ready for JSON."""
+    """What `PredictResponse` describes, ready for JSON.
+
+    Raises InferenceFailed: no text has an answer.
+    """
     predictions = [a.prediction for a in answers]
+    failures = [index for index, prediction in enumerate(predictions) if prediction is None]
+    if failures and len(failures) == len(answers):
+        raise InferenceFailed(_FAILED)
     response: dict[str, Any] = {
         "model": model,
-        "predictions": [p.label for p in predictions],
-        "probabilities": [_rounded(p.probability) for p in predictions],
+        "predictions": [p and p.label for p in predictions],
+        "probabilities": [p and _rounded(p.probability) for p in predictions],
         "usage": [{"tokens": a.n_tokens, "truncated": a.truncated} for a in answers],
     }
     if top_k is not None:
         response["top"] = [
             [{"label": label, "probability": _rounded(probability)} for label, probability in p.ranked[:top_k]]
+            if p
+            else []
             for p in predictions
         ]
+    if failures:
+        response["errors"] = [
+            {"index": index, "error": _FAILED, "error_type": InferenceFailed.__name__} for index in failures
+        ]
     return response
+
+
+_FAILED = "The model gave no answer to this text; the server's log says why."
 
 
 def _rounded(probability: Any) -> Any:

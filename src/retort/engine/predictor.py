@@ -1,71 +1,133 @@
-"""Inputs become predictions: encode, plan batches, run, decode, in the order they came."""
+"""Inputs become predictions: encode, queue for a batch, decode, in the order they came."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
 from retort.artifact import Artifact
+from retort.engine.batcher import Batcher, BatchLimits, Job
+from retort.engine.metrics import Metrics
 from retort.engine.session import Session
-from retort.errors import TooManyTokens
+from retort.errors import DeadlinePassed, TooManyTokens
 from retort.tasks.base import Floats, Input, Prediction
 from retort.tokenization.batch import collate, plan_batches
 from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer
 
+Watch = Callable[[Callable[[], None]], None]  # is given what to call when nobody waits for the answer any more
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A prediction and what it took: `n_tokens` the model ran on (special tokens and all windows included), and
-    whether some of the text was left out."""
+    whether some of the text was left out.  `failure` instead of a prediction where the model gave none."""
 
-    prediction: Prediction
+    prediction: Prediction | None
     n_tokens: int
     truncated: bool
+    failure: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer for each input, in their order, and the bill: seconds of each stage, and `compute_tokens`, padding
+    included.  Queue and inference together run from the first text's arrival to the last one's logits."""
+
+    answers: tuple[Answer, ...]
+    tokenization_s: float = 0.0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
+    compute_tokens: int = 0
 
 
 class Predictor:
     """One model, ready to answer.  Threads may share it."""
 
-    def __init__(self, artifact: Artifact, session: Session, tokenizer: Tokenizer, max_batch_tokens: int = 512) -> None:
-        self.artifact = artifact
-        self._session, self._tokenizer, self._max_batch_tokens = session, tokenizer, max_batch_tokens
+    def __init__(
+        self,
+        artifact: Artifact,
+        session: Session,
+        tokenizer: Tokenizer,
+        limits: BatchLimits | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.artifact, self.tokenizer = artifact, tokenizer
+        self._metrics = metrics or Metrics()
+        self.batcher = Batcher(session, tokenizer.pad_id, limits or BatchLimits(), self._metrics)
 
-    def predict(self, inputs: Sequence[Input], max_tokens: int | None = None) -> list[Answer]:
-        """One answer for each input, in their order.
+    def predict(
+        self,
+        inputs: Sequence[Input],
+        max_tokens: int | None = None,
+        deadline: float | None = None,
+        watch: Watch | None = None,
+    ) -> Answered:
+        """One answer for each input, in their order.  `deadline` is in seconds of `time.perf_counter`.
 
-        Raises, before anything is computed and naming the index: TooManyTokens, together they have more than
-        `max_tokens`; InvalidInput, a pair that the model cannot read.
+        Raises, before anything is computed: TooManyTokens, naming the index: together they have more than
+        `max_tokens`; InvalidInput, naming the index: a pair that the model cannot read; Overloaded.
+        Raises later: DeadlinePassed; ClientLeft, where `watch` said so.
         """
-        served, task = self.artifact.served, self.artifact.task
-        found = served.encode(inputs, self._tokenizer)
+        served, start = self.artifact.served, time.perf_counter()
+        if deadline is not None and deadline <= start:
+            self._metrics.dropped(DeadlinePassed.__name__)
+            raise DeadlinePassed("The time for this request ran out before it was answered.")
+        found = served.encode(inputs, self.tokenizer)
         n_tokens = [sum(map(len, encodings)) for encodings in found]
-        if max_tokens is not None and sum(n_tokens) > max_tokens:
-            index = next(i for i, total in enumerate(accumulate(n_tokens)) if total > max_tokens)
-            raise TooManyTokens(
-                f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; x[{index}] is the first "
-                "beyond them. Send fewer texts at once."
-            )
-        logits = self.logits([e for encodings in found for e in encodings])
+        _check_total(n_tokens, max_tokens)
+        tokenized = time.perf_counter()
+        job = self.batcher.submit([e for encodings in found for e in encodings], deadline)
+        if watch is not None:
+            watch(job.cancel)
+        job.wait()
         answers, end = [], 0
         for encodings, n in zip(found, n_tokens, strict=True):
-            start, end = end, end + len(encodings)
-            prediction = task.decode(logits[start:end], served.decoding)
-            answers.append(Answer(prediction, n, any(e.truncated for e in encodings)))
-        return answers
+            start_row, end = end, end + len(encodings)
+            answers.append(self._answer(job, range(start_row, end), n, any(e.truncated for e in encodings)))
+        started, finished = min(job.started_s, job.finished_s), job.finished_s
+        answered = Answered(
+            tuple(answers), tokenized - start, started - job.submitted_s, finished - started, job.batched_tokens
+        )
+        self._metrics.predicted(
+            len(answers),
+            len(job.failures),
+            job.n_tokens,
+            {"tokenization": answered.tokenization_s, "queue": answered.queue_s, "inference": answered.inference_s},
+        )
+        return answered
+
+    def _answer(self, job: Job, rows: range, n_tokens: int, truncated: bool) -> Answer:
+        failure = next((job.failures[row] for row in rows if row in job.failures), None) if job.failures else None
+        if failure is not None:
+            return Answer(None, n_tokens, truncated, failure)
+        logits = np.stack([job.rows[row] for row in rows])
+        return Answer(self.artifact.task.decode(logits, self.artifact.served.decoding), n_tokens, truncated)
 
     def logits(self, encodings: Sequence[Encoding]) -> Floats:
-        """Logits (N, n_labels) of N encodings, in their order."""
-        return run_encodings(self._session, encodings, self._tokenizer.pad_id, self._max_batch_tokens)
+        """Logits (N, n_labels) of N encodings, in their order; (0, 0) of none."""
+        job = self.batcher.submit(encodings)
+        job.wait()
+        return np.stack(job.rows) if job.rows else np.zeros((0, 0), np.float32)
 
     def close(self) -> None:
-        """Give the session's memory back."""
-        self._session.close()
+        """Answer what waits, then give the session's memory back."""
+        self.batcher.close()
+
+
+def _check_total(n_tokens: Sequence[int], max_tokens: int | None) -> None:
+    if max_tokens is not None and sum(n_tokens) > max_tokens:
+        index = next(i for i, total in enumerate(accumulate(n_tokens)) if total > max_tokens)
+        raise TooManyTokens(
+            f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; x[{index}] is the first "
+            "beyond them. Send fewer texts at once."
+        )
 
 
 def run_encodings(session: Session, encodings: Sequence[Encoding], pad_id: int, max_batch_tokens: int = 512) -> Floats:
-    """Logits (N, n_labels) of N encodings, in their order; (0, 0) of none.
+    """Logits (N, n_labels) of N encodings, in their order; (0, 0) of none.  For one caller; many share a `Batcher`.
 
     They run ordered by length, so that batches hold little padding; neither it nor the company changes an answer.
     """

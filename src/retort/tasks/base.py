@@ -36,17 +36,24 @@ class Decoding:
     threshold: float = 0.5  # multi-label: a label is predicted from this probability on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one input.
 
     `label` and `probability` are a string and a number, or lists of them where several labels may hold at once.
-    `ranked` holds every label with its probability, the most probable first.
+    `probabilities` (n_labels,) has one for each of `labels`.
     """
 
     label: str | list[str]
     probability: float | list[float]
-    ranked: tuple[tuple[str, float], ...]
+    probabilities: Floats
+    labels: tuple[str, ...]
+
+    @property
+    def ranked(self) -> tuple[tuple[str, float], ...]:
+        """Every label with its probability, the most probable first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return tuple((self.labels[i], float(self.probabilities[i])) for i in order)
 
 
 class Task(Protocol):

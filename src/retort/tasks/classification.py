@@ -45,8 +45,8 @@ class Classification:
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """The most probable label; windows are averaged before the softmax."""
         probabilities = metrics.softmax(logits.mean(axis=0) / decoding.temperature)
-        ranked = _ranked(probabilities, decoding.labels)
-        return Prediction(*ranked[0], ranked)
+        best = int(probabilities.argmax())
+        return Prediction(decoding.labels[best], float(probabilities[best]), probabilities, decoding.labels)
 
     def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
         """Index of each input's label, (N,) int64."""
@@ -83,9 +83,9 @@ class MultiLabelClassification(Classification):
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """Every label whose probability reaches the threshold; windows are averaged before the sigmoid."""
         probabilities = metrics.sigmoid(logits.mean(axis=0) / decoding.temperature)
-        ranked = _ranked(probabilities, decoding.labels)
-        chosen = [(label, p) for label, p in ranked if p >= decoding.threshold]
-        return Prediction([label for label, _ in chosen], [p for _, p in chosen], ranked)
+        chosen = [i for i in np.argsort(-probabilities, kind="stable") if probabilities[i] >= decoding.threshold]
+        labels = [decoding.labels[i] for i in chosen]
+        return Prediction(labels, [float(probabilities[i]) for i in chosen], probabilities, decoding.labels)
 
     def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
         """1 where a label holds, (N, n_labels) float32."""
@@ -110,11 +110,6 @@ class MultiLabelClassification(Classification):
             "accuracy": float((predicted == actual).all(axis=1).mean()),
             "ece": metrics.expected_calibration_error(confidences.ravel(), (predicted == actual).ravel()),
         }
-
-
-def _ranked(probabilities: Floats, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    order = np.argsort(-probabilities, kind="stable")
-    return tuple((labels[i], float(probabilities[i])) for i in order)
 
 
 def _string(fields: Fields, name: str) -> str:

@@ -1,0 +1,56 @@
+"""One request's texts go through the engine: its deadline, its client that may leave, its bill.
+
+Every address that predicts comes through here.  The server sets `environ["retort.received"]`, when the request arrived
+(seconds of `time.perf_counter`), and `environ["retort.watch"]`, which is told what to call when its client leaves.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response, g, request
+
+from retort.config import ServeSettings
+from retort.engine.predictor import Answered, Predictor
+from retort.errors import InvalidInput
+from retort.tasks.base import Input
+
+TIMEOUT_HEADER = "X-Request-Timeout-Ms"
+
+
+def answer(predictor: Predictor, inputs: Sequence[Input], settings: ServeSettings) -> Answered:
+    """Predict within the request's deadline; what it took is kept for the log line and the headers.
+
+    Raises what `Predictor.predict` raises; InvalidInput: the deadline's header is no number.
+    """
+    g.n_inputs = len(inputs)
+    watch = request.environ.get("retort.watch")
+    answered = predictor.predict(inputs, settings.max_tokens_per_request, _deadline(settings), watch)
+    g.n_tokens = sum(a.n_tokens for a in answered.answers)
+    g.model = predictor.artifact.version
+    g.bill = answered
+    return answered
+
+
+def add_bill(response: Response) -> Response:
+    """The headers that say what a prediction took."""
+    bill: Answered | None = g.get("bill")
+    if bill is not None:
+        headers: Any = response.headers
+        headers["x-queue-time"] = f"{bill.queue_s * 1000:.2f}"
+        headers["x-tokenization-time"] = f"{bill.tokenization_s * 1000:.2f}"
+        headers["x-inference-time"] = f"{bill.inference_s * 1000:.2f}"
+        headers["x-total-time"] = f"{(time.perf_counter() - g.started) * 1000:.2f}"
+        headers["x-compute-tokens"] = str(bill.compute_tokens)
+    return response
+
+
+def _deadline(settings: ServeSettings) -> float | None:
+    """In seconds of `time.perf_counter`; the client may only shorten what the settings allow."""
+    allowed_ms = settings.request_timeout_s * 1000.0
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is not None:
+        if not (given.isascii() and given.isdigit() and 0 < len(given) <= 9):
+            raise InvalidInput(f"`{TIMEOUT_HEADER}`: expected milliseconds, a whole number.")
+        allowed_ms = min(allowed_ms, int(given))
+    return float(g.started) + allowed_ms / 1000

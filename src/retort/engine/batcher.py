@@ -1,0 +1,309 @@
+"""Encodings of many requests share batches; each request gets its own logits.  Blind to what they mean.
+
+What waits is cut into batches by padded tokens, not by count, as soon as a stream of the session is free: a batch is
+whatever queued up while the last one ran.  Requests share the model fairly, token by token, so a list of thousands
+holds up nobody's single text (self-clocked fair queueing, Golestani 1994).
+"""
+
+import heapq
+import itertools
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from retort.engine.metrics import Metrics
+from retort.engine.session import Session
+from retort.errors import ClientLeft, DeadlinePassed, InferenceFailed, ModelNotReady, Overloaded, RetortError
+from retort.tasks.base import Floats
+from retort.tokenization.batch import collate
+from retort.tokenization.encoding import Encoding
+
+MAX_SHARE = 4  # one request counts as at most a quarter of what may wait: however long, it cannot hold up the others
+MIN_FILL = 0.5  # an encoding joins a batch whose width it fills at least half
+MIN_SPLIT_TOKENS = 128  # smaller batches are not worth a second stream
+
+
+_NOTHING = np.zeros(0, np.float32)  # where no logits are yet, or never
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How batches are cut, and how much may wait.
+
+    `max_batch_tokens` are padded tokens (0: what the session does best with); `max_wait_s` is how long a free stream
+    waits for company.
+    """
+
+    max_batch_tokens: int = 0
+    max_wait_s: float = 0.0
+    max_waiting_tokens: int = 131_072
+
+
+class Job:
+    """The encodings of one request, on their way.  Made by `Batcher.submit`."""
+
+    __slots__ = ("_batcher", "_done", "batched_tokens", "deadline", "error", "failures", "finished_s", "n_left",
+                 "n_tokens", "rows", "started_s", "submitted_s", "waiting_tokens")  # fmt: skip
+
+    def __init__(self, batcher: "Batcher", encodings: Sequence[Encoding], deadline: float | None) -> None:
+        self._batcher, self.deadline = batcher, deadline
+        self.rows: list[Floats] = [_NOTHING] * len(encodings)
+        self.failures: dict[int, Exception] = {}
+        self.error: RetortError | None = None  # of the whole
+        self.n_left = len(encodings)
+        self.n_tokens = self.waiting_tokens = sum(map(len, encodings))
+        self.batched_tokens = 0
+        self.submitted_s = time.perf_counter()
+        self.started_s = self.finished_s = math.inf
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def wait(self) -> None:
+        """Until each encoding has its logits in `rows`, or its exception in `failures`.
+
+        Raises DeadlinePassed, ClientLeft, ModelNotReady: the whole is off; what was not yet computed never is.
+        """
+        left_s = -1.0 if self.deadline is None else max(0.0, self.deadline - time.perf_counter())
+        if not self._done.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
+            self._batcher.drop(self, DeadlinePassed("The time for this request ran out before it was answered."))
+            self._done.acquire()
+        if self.error is not None:
+            raise self.error
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        self._batcher.drop(self, ClientLeft("The client left before it was answered."))
+
+    def finish(self) -> None:
+        """Wake who waits; for the batcher."""
+        self.finished_s = time.perf_counter()
+        self._done.release()
+
+
+class _Entry(NamedTuple):
+    tag: float  # who is served next: the least
+    order: int
+    encoding: Encoding
+    job: Job
+    row: int  # among the encodings of the job
+
+
+class Batcher:
+    """What waits for one session, and the threads that run it: one for each of its streams."""
+
+    def __init__(self, session: Session, pad_id: int, limits: BatchLimits, metrics: Metrics | None = None) -> None:
+        self._session, self._pad_id, self._limits, self._metrics = session, pad_id, limits, metrics or Metrics()
+        self._max_batch_tokens = limits.max_batch_tokens or session.max_batch_tokens
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._waiting: dict[int, list[_Entry]] = {}  # by width, each a heap
+        self._waiting_jobs: set[Job] = set()
+        self._waiting_tokens = 0
+        self._charged_tokens = 0  # of them, as admission counts
+        self._clock = 0.0  # tag of the latest batch
+        self._order = itertools.count()
+        self._n_idle = 0
+        self._is_closing = False
+        self._running_since: dict[int, float] = {}
+        self._threads = [
+            threading.Thread(target=self._run_stream, name=f"batcher-{n}", daemon=True)
+            for n in range(session.n_streams)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, encodings: Sequence[Encoding], deadline: float | None = None) -> Job:
+        """Queue all of them, or none.  `deadline` is in seconds of `time.perf_counter`.
+
+        Raises Overloaded: too many tokens wait already; ModelNotReady: the batcher was closed.
+        """
+        job = Job(self, encodings, deadline)
+        if not encodings:
+            job.finish()
+            return job
+        with self._lock:
+            if self._is_closing:
+                raise ModelNotReady("This model is no longer served; try again.")
+            if self._waiting_jobs and self._charged_tokens + self._charge(job) > self._limits.max_waiting_tokens:
+                self._metrics.refused("tokens")
+                raise Overloaded("More texts are waiting than can be answered soon; try again later.")
+            tag = self._clock
+            for index, encoding in enumerate(encodings):
+                tag += len(encoding)
+                heap = self._waiting.setdefault(self._width(len(encoding)), [])
+                heapq.heappush(heap, _Entry(tag, next(self._order), encoding, job, index))
+            self._waiting_jobs.add(job)
+            self._waiting_tokens += job.n_tokens
+            self._charged_tokens += self._charge(job)
+            self._work.notify(min(self._n_idle, len(encodings)))
+        return job
+
+    def drop(self, job: Job, error: RetortError) -> None:
+        """Take what is left of a job out; nothing happens if it is done."""
+        with self._lock:
+            if job.n_left and job.error is None:
+                self._drop(job, error)
+
+    def stuck_s(self) -> float:
+        """For how long the slowest stream has been at one batch."""
+        now = time.perf_counter()
+        return max((now - since for since in list(self._running_since.values())), default=0.0)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Requests and tokens that wait."""
+        return len(self._waiting_jobs), self._waiting_tokens
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Answer what waits, then end the threads and give the session's memory back.
+
+        What is not answered after `timeout_s` fails with ModelNotReady.
+        """
+        with self._lock:
+            self._is_closing = True
+            self._work.notify_all()
+        end = time.perf_counter() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.perf_counter()))
+        with self._lock:
+            for job in list(self._waiting_jobs):
+                self._drop(job, ModelNotReady("This model is no longer served; try again."))
+        if not any(thread.is_alive() for thread in self._threads):
+            self._session.close()
+
+    # Everything below runs in the streams' threads, or under the lock.
+
+    def _width(self, length: int) -> int:
+        return math.ceil(length / self._session.length_multiple) * self._session.length_multiple
+
+    def _charge(self, job: Job) -> int:
+        return min(job.n_tokens, self._limits.max_waiting_tokens // MAX_SHARE)
+
+    def _drop(self, job: Job, error: RetortError) -> None:
+        self._metrics.dropped(type(error).__name__)
+        job.error = error
+        self._waiting_tokens -= job.waiting_tokens
+        job.waiting_tokens = 0
+        self._leave(job)
+        job.finish()
+
+    def _leave(self, job: Job) -> None:
+        if job in self._waiting_jobs:
+            self._waiting_jobs.remove(job)
+            self._charged_tokens -= self._charge(job)
+
+    def _run_stream(self) -> None:
+        me = threading.get_ident()
+        while batch := self._take():
+            self._running_since[me] = time.perf_counter()
+            try:
+                self._run(batch)
+            finally:
+                del self._running_since[me]
+
+    def _take(self) -> list[_Entry]:
+        """The next batch, waited for; empty when the batcher is closed."""
+        with self._lock:
+            self._n_idle += 1
+            try:
+                while True:
+                    if (pause_s := self._pause_s()) > 0:
+                        self._work.wait(pause_s)
+                    elif batch := self._cut():
+                        return batch
+                    elif self._is_closing:
+                        return []
+                    else:
+                        self._work.wait()
+            finally:
+                self._n_idle -= 1
+
+    def _pause_s(self) -> float:
+        """How much longer to wait for company."""
+        if not self._limits.max_wait_s or self._is_closing or not self._waiting_jobs:
+            return 0.0
+        if self._waiting_tokens >= self._max_batch_tokens:
+            return 0.0
+        oldest = min(job.submitted_s for job in self._waiting_jobs)
+        return oldest + self._limits.max_wait_s - time.perf_counter()
+
+    def _cut(self) -> list[_Entry]:
+        """Whoever is next, with company of its length."""
+        if (width := self._next_width()) is None:
+            return []
+        share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // self._n_idle)  # so that no stream is left without
+        room = max(1, min(self._max_batch_tokens, share) // width)
+        self._clock = max(self._clock, self._waiting[width][0].tag)
+        batch: list[_Entry] = []
+        for each in sorted((w for w in self._waiting if width * MIN_FILL <= w <= width), reverse=True):
+            while len(batch) < room and self._has_waiting(each):
+                batch.append(heapq.heappop(self._waiting[each]))
+            if len(batch) == room:
+                break
+        now = time.perf_counter()
+        for entry in batch:
+            job = entry.job
+            job.started_s = min(job.started_s, now)
+            job.waiting_tokens -= len(entry.encoding)
+            self._waiting_tokens -= len(entry.encoding)
+            if not job.waiting_tokens:
+                self._leave(job)
+        if self._n_idle > 1 and self._waiting_jobs:
+            self._work.notify()
+        return batch
+
+    def _next_width(self) -> int | None:
+        widths = [w for w in list(self._waiting) if self._has_waiting(w)]
+        return min(widths, key=lambda w: self._waiting[w][0], default=None)
+
+    def _has_waiting(self, width: int) -> bool:
+        """Whether a width has anyone; who was dropped or is too late goes first."""
+        heap, now = self._waiting[width], time.perf_counter()
+        while heap:
+            job = heap[0].job
+            if job.error is None and job.deadline is not None and job.deadline <= now:
+                self._drop(job, DeadlinePassed("The time for this request ran out before it was answered."))
+            if job.error is None:
+                return True
+            heapq.heappop(heap)
+        del self._waiting[width]
+        return False
+
+    def _run(self, batch: list[_Entry]) -> None:
+        """Logits for each; a batch that fails is halved until who made it fail is alone."""
+        width = max(self._width(len(entry.encoding)) for entry in batch)
+        start = time.perf_counter()
+        try:
+            logits = self._session.run(collate([entry.encoding for entry in batch], self._pad_id, width))
+            failures: dict[int, Exception] = {
+                int(row): InferenceFailed("The model gave no number for this input.")
+                for row in np.flatnonzero(~np.isfinite(logits).reshape(len(batch), -1).all(axis=1))
+            }
+        except Exception as e:
+            if len(batch) > 1:
+                self._run(batch[: len(batch) // 2])
+                self._run(batch[len(batch) // 2 :])
+                return
+            logits, failures = np.full((1, 1), np.nan, np.float32), {0: e}
+        self._metrics.ran(len(batch), len(batch) * width, time.perf_counter() - start)
+        with self._lock:
+            for row, entry in enumerate(batch):
+                self._deliver(entry, logits[row], failures.get(row), width)
+
+    def _deliver(self, entry: _Entry, logits: Floats, failure: Exception | None, width: int) -> None:
+        job = entry.job
+        if job.error is not None:
+            return
+        if failure is None:
+            job.rows[entry.row] = logits
+        else:
+            job.failures[entry.row] = failure
+        job.batched_tokens += width
+        job.n_left -= 1
+        if not job.n_left:
+            job.finish()
