@@ -24,13 +24,13 @@ from typing import Any
 
 import psutil
 
-import retort.engine.session as runtime
 from load.clients import build_request, press
 from load.model import train
 from load.processes import Running, find_port
 from load.texts import build_workloads
 from peers.servers import SERVERS
 from retort.artifact import load_pointed
+from retort.engine.session import open_session
 from retort.tasks.base import Input
 from retort.tokenization.batch import Batch, collate, plan_batches
 from retort.tokenization.tokenizer import load_tokenizer
@@ -120,21 +120,18 @@ def open_bare(models_dir: Path, texts: Sequence[str], n_waiting: int) -> dict[st
     """The two ways to run the bare session.  All that is known here of the engine is in this function."""
     artifact = load_pointed(models_dir)
     served, tokenizer = artifact.served, load_tokenizer(artifact.path / "tokenizer.json")
-    open_session = getattr(runtime, "open_session", None) or runtime.OnnxSession
-    session = open_session(artifact.path / served.graph, 0)
-    n_threads = getattr(session, "n_streams", 1)
-    budget = getattr(session, "max_batch_tokens", 512)
+    session = open_session(artifact.path / served.graph)
     encodings = [some[0] for some in served.encode([Input(text) for text in texts], tokenizer)]
     groups = [encodings[i : i + n_waiting] for i in range(0, len(encodings), n_waiting)]
     single = [collate([e], tokenizer.pad_id) for e in encodings]
     batched = [
         collate([group[i] for i in rows], tokenizer.pad_id)
         for group in groups
-        for rows in plan_batches([len(e) for e in group], budget)
+        for rows in plan_batches([len(e) for e in group], session.max_batch_tokens)
     ]
     return {
-        "bare, one text a run": lambda seconds: _run_bare(session.run, single, n_threads, seconds),
-        "bare, in batches": lambda seconds: _run_bare(session.run, batched, n_threads, seconds),
+        "bare, one text a run": lambda seconds: _run_bare(session.run, single, session.n_streams, seconds),
+        "bare, in batches": lambda seconds: _run_bare(session.run, batched, session.n_streams, seconds),
     }
 
 

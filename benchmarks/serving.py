@@ -32,7 +32,7 @@ from retort.artifact import load_pointed
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "serving.json"
-PATIENCE_S = 180.0  # for a first answer
+PATIENCE_S = 90.0  # for a first answer
 ANSWERS_LIMIT_S = 600.0
 N_ANSWER_CLIENTS = 64
 

@@ -4,6 +4,7 @@ Runs in the environment `litserve`.
 """
 
 import argparse
+from typing import Any
 
 import litserve
 from int8_model import Int8Model
@@ -28,7 +29,9 @@ class Api(litserve.LitAPI):
     def unbatch(self, output: list[list[tuple[str, float]]]) -> list[list[tuple[str, float]]]:
         return output
 
-    def predict(self, batch: list[list[str]]) -> list[list[tuple[str, float]]]:
+    def predict(self, batch: list[Any]) -> list[Any]:
+        if self.max_batch_size == 1:  # then it is one request
+            return self._model.classify_one_by_one(batch)
         found = iter(self._model.classify([text for texts in batch for text in texts]))
         return [[next(found) for _ in texts] for texts in batch]
 
