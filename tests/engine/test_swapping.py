@@ -1,6 +1,5 @@
 """Models come and go while others answer."""
 
-import gc
 import itertools
 import json
 import logging
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -230,7 +230,7 @@ def test_a_leased_model_answers_until_it_is_given_back(
         lent.predict([Input("java")])
 
 
-def test_a_hundred_swaps_under_load_fail_nobody_and_every_answer_is_of_the_model_it_names(
+def test_a_hundred_swaps_under_load_fail_nobody_mix_up_nothing_and_leave_nothing_behind(
     tmp_path: Path, registry: Registry, older: Artifact, newer: Artifact
 ) -> None:
     labels = {older.version: set(LABELS), newer.version: {"red", "green"}}
@@ -240,9 +240,9 @@ def test_a_hundred_swaps_under_load_fail_nobody_and_every_answer_is_of_the_model
         point(tmp_path, artifact)
         registry.reload()
         expected[artifact.version] = [a.prediction.probabilities for a in registry.current.predict(texts).answers]
-    finished, seen, served = threading.Event(), set(), []
+    seen: set[str] = set()
 
-    def ask() -> int:
+    def ask(finished: threading.Event) -> int:
         for n in itertools.count():
             if finished.is_set():
                 return n
@@ -253,38 +253,27 @@ def test_a_hundred_swaps_under_load_fail_nobody_and_every_answer_is_of_the_model
             for answer, probabilities in zip(answers, expected[version], strict=True):
                 assert answer.prediction is not None
                 assert answer.prediction.label in labels[version]
-                assert answer.prediction.probabilities == pytest.approx(probabilities, abs=1e-4)
+                assert np.abs(answer.prediction.probabilities - probabilities).max() < 1e-4
         raise AssertionError
 
-    with ThreadPoolExecutor(4) as threads:
-        asking = [threads.submit(ask) for _ in range(4)]
-        try:
-            for artifact in [newer, older] * 50:
-                point(tmp_path, artifact)
-                assert registry.reload() == {}
-                served.append(registry.current.artifact.version)
-        finally:
-            finished.set()
-        assert all(each.result() for each in asking)
-    assert served == [newer.version, older.version] * 50
+    def swap(n_times: int) -> psutil.Process:
+        finished = threading.Event()
+        with ThreadPoolExecutor(3) as threads:
+            asking = [threads.submit(ask, finished) for _ in range(3)]
+            try:
+                for artifact in [newer, older] * (n_times // 2):
+                    point(tmp_path, artifact)
+                    assert registry.reload() == {}
+                    assert registry.current.artifact.version == artifact.version
+            finally:
+                finished.set()
+            assert all(each.result() for each in asking)
+        assert registry.wait_until_drained(60)
+        return psutil.Process()
+
+    before = swap(10).as_dict(["memory_info", "num_threads", "num_fds"])
+    after = swap(90).as_dict(["memory_info", "num_threads", "num_fds"])
     assert seen == set(labels)
-    assert registry.wait_until_drained(60)
-
-
-def test_replaced_models_give_threads_and_memory_back(
-    tmp_path: Path, registry: Registry, older: Artifact, newer: Artifact
-) -> None:
-    process = psutil.Process()
-
-    def swap(n: int) -> tuple[int, int]:
-        for artifact in [newer, older] * n:
-            point(tmp_path, artifact)
-            registry.reload()
-            assert registry.wait_until_drained(60)
-        gc.collect()
-        return process.memory_info().rss, process.num_threads()
-
-    rss, n_threads = swap(5)
-    rss_after, n_threads_after = swap(20)
-    assert n_threads_after <= n_threads
-    assert rss_after < rss * 1.05
+    assert after["memory_info"].rss < before["memory_info"].rss * 1.05
+    assert after["num_threads"] <= before["num_threads"]
+    assert after["num_fds"] <= before["num_fds"]

@@ -1,6 +1,8 @@
 """Predictors are lent to requests, and closed once they are retired and nobody has them any more."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -55,11 +57,14 @@ class Leases:
     def _drain(self, box: list[Predictor]) -> None:
         with self._returned:
             self._returned.wait_for(lambda: box[0] not in self._n_leases)
+        left = weakref.ref(box[0])
         try:
             box[0].close()
         finally:
             with self._returned:
                 self._retired.discard(box.pop())
+            if left() is not None:  # part of a circle; looking for those stops all threads for a moment
+                gc.collect()
             trim_memory()
             with self._returned:
                 self._n_draining -= 1

@@ -1,7 +1,6 @@
 """How much memory is left for another model, and giving back what a closed one held."""
 
 import ctypes
-import gc
 from pathlib import Path
 
 from retort.artifact import Artifact
@@ -41,7 +40,6 @@ def check_memory(artifact: Artifact, free: int | None) -> None:
 
 def trim_memory() -> None:
     """Give the system what is no longer used; otherwise glibc keeps it for later."""
-    gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError, TypeError):  # another C library
