@@ -59,6 +59,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self.settings, self._address = settings, listener.getsockname()[:2]
         self._file_descriptor = listener.detach()  # gunicorn closes it
         self._is_verified = True  # by `serve`, a moment ago
+        self._watcher: Any = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -73,6 +74,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "retort",
             "control_socket_disable": True,
             "child_exit": self._expect_change,
+            "worker_exit": self._stop_watching,
         }
         if os.access("/dev/shm", os.W_OK):  # noqa: S108  (a heartbeat file on a disk can block the worker)
             wanted["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
@@ -85,11 +87,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
         from retort.app import create_app  # here, so that the master holds neither Flask nor the runtime
         from retort.engine.processors import count_processors
         from retort.engine.registry import open_registry
+        from retort.engine.watcher import Watcher
 
         settings = self.settings
         n_threads = settings.n_threads or count_processors()
         os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
         self.registry: Registry = open_registry(settings)
+        self._watcher = Watcher(self.registry)
         threading.Thread(target=self._load_model, args=[self.registry], daemon=True).start()
         return create_app(settings, self.registry)
 
@@ -106,6 +110,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
             os._exit(Arbiter.WORKER_BOOT_ERROR)
         host, port = self._address
         _say(f"Serving {version} on http://{f'[{host}]' if ':' in host else host}:{port}")
+        self._watcher.start()
+
+    def _stop_watching(self, arbiter: Arbiter, worker: Worker) -> None:
+        """Called by gunicorn in the worker, at its end: a process must not end while the runtime builds a model."""
+        if self._watcher is not None:
+            self._watcher.stop()
 
 
 class _Worker(Worker):  # type: ignore[misc]

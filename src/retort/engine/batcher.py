@@ -48,8 +48,8 @@ class BatchLimits:
 class Job:
     """The encodings of one request, on their way.  Made by `Batcher.submit`."""
 
-    __slots__ = ("_batcher", "_done", "batched_tokens", "deadline", "error", "failures", "finished_s", "n_left",
-                 "n_tokens", "rows", "started_s", "submitted_s", "waiting_tokens")  # fmt: skip
+    __slots__ = ("_batcher", "_call", "_done", "batched_tokens", "deadline", "error", "failures", "finished_s",
+                 "n_left", "n_tokens", "rows", "started_s", "submitted_s", "waiting_tokens")  # fmt: skip
 
     def __init__(self, batcher: "Batcher", encodings: Sequence[Encoding], deadline: float | None) -> None:
         self._batcher, self.deadline = batcher, deadline
