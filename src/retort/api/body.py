@@ -8,18 +8,24 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from retort.api.errors import UnsupportedBody
 from retort.errors import BodyTooLong, NotJson
 
+JSON = "application/json"
 MAX_DISCARDED_BYTES = 64 * 2**20
 
 
 def read_json_body(max_bytes: int) -> bytes:
-    """The whole body of a request that says it is JSON.
+    """The whole body of a request that says it is JSON.  Raises what `read_typed_body` raises."""
+    return read_typed_body(max_bytes, JSON)
+
+
+def read_typed_body(max_bytes: int, *types: str) -> bytes:
+    """The whole body of a request that says it is one of `types` ("": says nothing), in UTF-8.
 
     Raises UnsupportedBody: it says something else; BodyTooLong; NotJson: it broke off.
     """
-    if request.mimetype != "application/json":
-        raise UnsupportedBody("Expected `Content-Type: application/json`.")
+    if request.mimetype not in types:
+        raise UnsupportedBody(f"Expected `Content-Type: {' or '.join(kind for kind in types if kind)}`.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise UnsupportedBody("Expected JSON in UTF-8; send no other charset.")
+        raise UnsupportedBody("Expected text in UTF-8; send no other charset.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedBody("Expected a body that is not compressed; send no Content-Encoding.")
     return read_body(max_bytes)

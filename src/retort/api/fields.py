@@ -22,8 +22,10 @@ NAMED = {
     "additionalProperties": False,
 }
 
+INSTANCES = {"type": "array", "items": {"anyOf": [TEXT, PAIR, NAMED]}}
+
 Texts = Annotated[list[Any], WithJsonSchema({"type": "array", "items": {"anyOf": [TEXT, PAIR]}})]
-Instances = Annotated[list[Any], WithJsonSchema({"type": "array", "items": {"anyOf": [TEXT, PAIR, NAMED]}})]
+Instances = Annotated[list[Any], WithJsonSchema(INSTANCES)]
 
 
 class RequestModel(BaseModel):

@@ -5,7 +5,8 @@ from flask import Blueprint, Response, jsonify
 from retort.api.access_log import note_answer
 from retort.api.answering import answer
 from retort.api.body import read_json_body
-from retort.api.schema import build_response, parse_request
+from retort.api.operation import PREDICTS, describe
+from retort.api.schema import PredictRequest, PredictResponse, build_response, parse_request
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
 
@@ -16,6 +17,7 @@ def build_predict(registry: Registry, settings: ServeSettings) -> Blueprint:
 
     @blueprint.post("/predict")
     @blueprint.post("/models/<name>/predict")
+    @describe("Label texts", takes=PredictRequest, gives=PredictResponse, errors=PREDICTS)
     def predict(name: str | None = None) -> Response:
         """Errors: see `api/errors.py`."""
         body = read_json_body(settings.max_body_bytes)

@@ -88,7 +88,11 @@ def parse_request(body: bytes, task: Task, max_texts: int) -> Request:
 
     Raises NotJson; InvalidInput, naming the field or the item's index; TooManyTexts.
     """
-    fields = parse_json(body)
+    return check_request(parse_json(body), task, max_texts)
+
+
+def check_request(fields: Any, task: Task, max_texts: int) -> Request:
+    """The same of a value of JSON.  Raises InvalidInput; TooManyTexts."""
     if isinstance(fields, dict):
         if "X" in fields:
             if "x" in fields:
