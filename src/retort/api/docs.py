@@ -35,7 +35,7 @@ def build_docs(requires_key: bool = False) -> Blueprint:
         return _encode(current_app.json.dumps(build_document(_app(), requires_key)), "application/json")
 
     @docs.get("/openapi.json")
-    @describe("This document", gives=dict[str, Any], needs_key=False)
+    @describe("This document", gives=dict[str, Any], needs_key=False, is_cached=True)
     def openapi() -> Response:
         return _answer(document(), "no-cache")
 

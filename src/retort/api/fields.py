@@ -7,7 +7,7 @@ pydantic would take longer and could not name an item's index in a sentence; `Te
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from retort.api.strict_json import kind_of, parse_json
 from retort.errors import InvalidInput, TooManyTexts
@@ -26,6 +26,15 @@ INSTANCES = {"type": "array", "items": {"anyOf": [TEXT, PAIR, NAMED]}}
 
 Texts = Annotated[list[Any], WithJsonSchema({"type": "array", "items": {"anyOf": [TEXT, PAIR]}})]
 Instances = Annotated[list[Any], WithJsonSchema(INSTANCES)]
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Whole numbers: to JSON, and so to its schemas, 1.0 is one too.
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Size = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 
 
 class RequestModel(BaseModel):

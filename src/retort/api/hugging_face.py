@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from retort.api.answering import answer_all
 from retort.api.body import read_json_body
-from retort.api.fields import INSTANCES, NAMED, TEXT, RequestModel, parse_fields, parse_items
+from retort.api.fields import INSTANCES, NAMED, TEXT, Count, RequestModel, parse_fields, parse_items
 from retort.api.operation import PREDICTS, describe
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
@@ -26,7 +26,7 @@ APPLIED: dict[str, Callable[[Floats], Floats]] = {
 class ClassificationParameters(RequestModel):
     """How many labels, and what makes scores of logits."""
 
-    top_k: Annotated[int, Field(ge=1)] | None = Field(None, description="The most probable labels; all without it.")
+    top_k: Count | None = Field(None, description="The most probable labels; all without it.")
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = Field(
         None, description="What makes scores of the calibrated logits; what the model learned with, without it."
     )

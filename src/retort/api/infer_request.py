@@ -6,14 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from retort.api.fields import RequestModel, Texts, check_fields
+from retort.api.fields import RequestModel, Size, Texts, check_fields
 from retort.api.strict_json import parse_json
 from retort.api.tensors import unpack_texts
 from retort.errors import InvalidInput
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-
-Size = Annotated[int, Field(ge=0)]
 
 
 class TextTensor(RequestModel):

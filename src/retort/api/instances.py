@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from retort.api.access_log import note_answer
 from retort.api.answering import answer, answer_all
-from retort.api.fields import Instances, RequestModel, check_fields, parse_items
+from retort.api.fields import Count, Instances, RequestModel, check_fields, parse_items
 from retort.api.schema import PredictRequest, PredictResponse, Ranked, build_response, check_request
 from retort.config import ServeSettings
 from retort.engine.predictor import Predictor
@@ -20,7 +20,7 @@ from retort.tasks.base import Prediction
 class InstancesParameters(RequestModel):
     """What is wanted beyond the label."""
 
-    top_k: Annotated[int, Field(ge=1)] | None = Field(None, description="How many labels to list for each text.")
+    top_k: Count | None = Field(None, description="How many labels to list for each text.")
 
 
 class InstancesRequest(RequestModel):

@@ -82,6 +82,7 @@ def _build_operation(
     built: dict[str, Any] = {
         "operationId": "_".join([method, *re.findall(r"\w+", path)]),
         "summary": operation.summary,
+        **({"description": operation.note} if operation.note else {}),
         "parameters": [_path_parameter(name) for name in arguments] + _header_parameters(operation),
         "responses": _build_responses(operation, bool(arguments), schemas),
         "security": _security(operation, requires_key),
@@ -98,6 +99,8 @@ def _build_responses(operation: Operation, is_named: bool, schemas: dict[str, An
     if operation.predicts:
         success["headers"] |= _references(*_BILL)
     responses = {"200": success}
+    if operation.is_cached:
+        responses["304"] = {"description": "The one that `If-None-Match` names.", "headers": success["headers"]}
     for status, sentences in sorted(_refusals(operation, is_named).items()):
         headers = _references("X-Request-Id", *(["Retry-After"] if status in (429, 503) else []))
         content = {"application/json": {"schema": {"$ref": _reference(Envelope)}}}

@@ -33,6 +33,8 @@ class Operation:
     takes: Mapping[str, Any]
     errors: tuple[type[RetortError], ...]
     needs_key: bool
+    is_cached: bool  # there is a 304 for who has it already
+    note: str  # what `takes` and `gives` cannot say
 
     @property
     def predicts(self) -> bool:
@@ -41,12 +43,18 @@ class Operation:
 
 
 def describe(
-    summary: str, gives: Any, takes: Any = None, errors: tuple[type[RetortError], ...] = (), needs_key: bool = True
+    summary: str,
+    gives: Any,
+    takes: Any = None,
+    errors: tuple[type[RetortError], ...] = (),
+    needs_key: bool = True,
+    is_cached: bool = False,
+    note: str = "",
 ) -> Callable[[View], View]:
     """Keep with a view what it does.  `gives` and `takes` are a type of JSON, or types by media type."""
 
     def keep(view: View) -> View:
-        operation = Operation(summary, _by_media_type(gives), _by_media_type(takes), errors, needs_key)
+        operation = Operation(summary, _by_media_type(gives), _by_media_type(takes), errors, needs_key, is_cached, note)
         view.operation = operation  # type: ignore[attr-defined]
         return view
 

@@ -35,10 +35,11 @@ def build_sagemaker(registry: Registry, settings: ServeSettings) -> Blueprint:
     @blueprint.post("/invocations")
     @describe(
         "Label texts (SageMaker)",
-        takes={JSON: TAKEN, LINES: str, CSV: str}, gives={JSON: GIVEN, LINES: str, CSV: str}, errors=PREDICTS,
+        takes=TAKEN, gives={JSON: GIVEN, LINES: str, CSV: str}, errors=PREDICTS,
+        note="Also takes `application/jsonlines` (a text, a pair or an object a line) and `text/csv` (a text a row, or a "
+        "pair in two columns; no header). Lines and CSV come back where `Accept` asks for them.",
     )  # fmt: skip
     def predict() -> Response:
-        """Lines and CSV come back where `Accept` asks for them, else JSON."""
         body = read_typed_body(settings.max_body_bytes, JSON, LINES, CSV)
         with registry.lease() as predictor:
             if request.mimetype == JSON:

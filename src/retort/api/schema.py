@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from retort.api.fields import TEXT, RequestModel, Texts, check_fields, parse_items
+from retort.api.fields import TEXT, Count, RequestModel, Texts, check_fields, parse_items
 from retort.api.strict_json import parse_json as parse_json
 from retort.engine.predictor import Answer
 from retort.errors import InferenceFailed, InvalidInput
@@ -15,11 +15,11 @@ from retort.tasks.base import Input, Task
 
 def _also_bare_and_upper(schema: dict[str, Any]) -> None:
     """What `parse_request` takes beyond the model: a bare string, and the older project's `X`."""
-    texts = schema["properties"]["x"]
-    texts["anyOf"] = [{"type": texts.pop("type"), "items": texts.pop("items")}, TEXT]
-    schema["properties"]["X"] = texts | {"title": "Older name of x", "description": "The same, instead of `x`."}
-    schema["oneOf"] = [{"required": [name]} for name in ("x", "X")]
-    del schema["required"]
+    keys = ("type", "properties", "required", "additionalProperties")
+    taken = {key: schema.pop(key) for key in keys}
+    texts, others = taken["properties"].pop("x"), taken["properties"]
+    texts["anyOf"] = [{key: texts.pop(key) for key in ("type", "items")}, TEXT]
+    schema["anyOf"] = [taken | {"properties": {name: texts, **others}, "required": [name]} for name in ("x", "X")]
 
 
 class PredictRequest(RequestModel):
@@ -37,7 +37,7 @@ class PredictRequest(RequestModel):
         Texts,
         Field(description='Texts, or pairs of texts: ["…", …] or [["…", "…"], …]. A bare string is a list of one.'),
     ]
-    top_k: Annotated[int, Field(ge=1)] | None = Field(
+    top_k: Count | None = Field(
         None, description="How many labels to list for each text, the most probable first; all when there are fewer."
     )
 

@@ -82,7 +82,7 @@ class ColumnsResponse(BaseModel):
 class ClassifyResponse(BaseModel):
     """For each example every label with its probability, the most probable first."""
 
-    result: list[list[tuple[str, float]]]
+    result: list[list[Annotated[list[str | float], Field(min_length=2, max_length=2)]]]
 
 
 class VersionError(BaseModel):
@@ -134,7 +134,7 @@ def build_tensorflow_serving(registry: Registry, settings: ServeSettings) -> Blu
     max_texts = settings.max_texts_per_request
 
     @v1.get("/<model_name:name>")
-    @v1.get("/<model_name:name>/versions/<version>")
+    @v1.get("/<model_name:name>/versions/<model_name:version>")
     @describe("Status, as TensorFlow Serving says it", gives=ModelStatus, errors=(ModelNotReady,))
     def status(name: str, version: str | None = None) -> Response:
         with registry.lease(name) as predictor:
@@ -144,7 +144,7 @@ def build_tensorflow_serving(registry: Registry, settings: ServeSettings) -> Blu
         return jsonify(model_version_status=[{"version": served, "state": "AVAILABLE", "status": fine}])
 
     @v1.get("/<model_name:name>/metadata")
-    @v1.get("/<model_name:name>/versions/<version>/metadata")
+    @v1.get("/<model_name:name>/versions/<model_name:version>/metadata")
     @describe("Signature, as TensorFlow Serving says it", gives=ModelMetadata, errors=(ModelNotReady,))
     def metadata(name: str, version: str | None = None) -> Response:
         with registry.lease(name) as predictor:
@@ -154,7 +154,7 @@ def build_tensorflow_serving(registry: Registry, settings: ServeSettings) -> Blu
         return jsonify(model_spec=spec, metadata={"signature_def": {"signature_def": {"serving_default": SIGNATURE}}})
 
     @v1.post("/<model_name:name>:predict")
-    @v1.post("/<model_name:name>/versions/<version>:predict")
+    @v1.post("/<model_name:name>/versions/<model_name:version>:predict")
     @describe(
         "Label texts, as TensorFlow Serving does",
         takes=RowsRequest | ColumnsRequest, gives=InstancesResponse | ColumnsResponse, errors=PREDICTS,
@@ -172,7 +172,7 @@ def build_tensorflow_serving(registry: Registry, settings: ServeSettings) -> Blu
         return jsonify(outputs={name: [row[name] for row in rows] for name in ("label", "probability")})
 
     @v1.post("/<model_name:name>:classify", endpoint="classify_predict")
-    @v1.post("/<model_name:name>/versions/<version>:classify", endpoint="classify_predict")
+    @v1.post("/<model_name:name>/versions/<model_name:version>:classify", endpoint="classify_predict")
     @describe(
         "Every label of each text, as TensorFlow Serving does",
         takes=ExamplesRequest, gives=ClassifyResponse, errors=PREDICTS,
