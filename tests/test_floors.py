@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "retort"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "config"},
+    {"errors", "config", "platforms"},
     {"data", "tokenization", "disk"},
     {"tasks"},
     {"artifact", "pointer"},
@@ -24,6 +24,7 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.
 NEIGHBOURS = {
+    "config": {"platforms"},
     "artifact": {"pointer"},
     "training": {"model"},
     "export": {"model", "training", "engine"},  # what is published was run by the session that serves it

@@ -4,10 +4,16 @@ from flask import Flask
 
 from retort.api.access_log import AccessLog
 from retort.api.answering import add_bill
+from retort.api.docs import build_docs
 from retort.api.errors import register_errors
 from retort.api.health import build_health
+from retort.api.hugging_face import build_hugging_face
+from retort.api.open_inference import build_open_inference
 from retort.api.predict import build_predict
 from retort.api.proxies import trust_proxies
+from retort.api.sagemaker import build_sagemaker
+from retort.api.tensorflow_serving import build_tensorflow_serving
+from retort.api.vertex import build_vertex
 from retort.config import ServeSettings, parse_networks
 from retort.engine.registry import Registry, open_registry
 
@@ -27,8 +33,11 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     AccessLog(registry.metrics).register(app)
     app.after_request(add_bill)
     register_errors(app)
+    app.register_blueprint(build_vertex(registry, settings))
     app.register_blueprint(build_health(registry, settings.stall_timeout_s))
-    app.register_blueprint(build_predict(registry, settings))
+    for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
+        app.register_blueprint(build(registry, settings))
+    app.register_blueprint(build_docs())
     if trusted := parse_networks(settings.trusted_proxies or ""):
         app.wsgi_app = trust_proxies(app.wsgi_app, trusted)  # type: ignore[assignment]
     return app

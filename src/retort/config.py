@@ -4,15 +4,19 @@ The command line (`cli.py`), the environment (`RETORT_<FIELD>`) and the README's
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from os import environ
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from retort.platforms import read_platform
 
 LongText = Literal["head", "head_tail", "windows"]
 Pooling = Literal["mean", "cls"]
 Network = IPv4Network | IPv6Network
+Route = Annotated[str, Field(pattern=r"^/[^<>?#\s]*$")]
 
 
 def parse_networks(text: str) -> list[Network]:
@@ -123,6 +127,21 @@ class ServeSettings(Settings):
         description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas; none when "
         "not given.",
     )
+
+    health_route: Route | None = Field(None, description="One more address of /readyz, as Vertex AI wants it.")
+    predict_route: Route | None = Field(None, description="One more address for predictions, as Vertex AI asks them.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Called by pydantic: what a cloud says comes after arguments and `RETORT_*` variables."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(read_platform(environ)))
 
     @field_validator("trusted_proxies")
     @classmethod

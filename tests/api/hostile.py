@@ -86,7 +86,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "top_k is negative": (b'{"x": ["a"], "top_k": -1}', 422),
     "top_k is a string": (b'{"x": ["a"], "top_k": "1"}', 422),
     "top_k is true": (b'{"x": ["a"], "top_k": true}', 422),
-    "top_k is a float": (b'{"x": ["a"], "top_k": 1.0}', 422),
+    "top_k is a float": (b'{"x": ["a"], "top_k": 1.5}', 422),
     "top_k is a list": (b'{"x": ["a"], "top_k": [1]}', 422),
     # too much
     "a string beyond the byte limit": (b'{"x": ["' + b"a" * 200_000 + b'"]}', 413),
@@ -114,6 +114,7 @@ ODD: dict[str, bytes] = {
     "very many words": b'{"x": ["' + b"a " * 50_000 + b'"]}',
     "ten thousand CJK": ('{"x": ["' + "你" * 10_000 + '"]}').encode(),
     "a template": b'{"x": ["{{7*7}} ${7*7} %s %n {0}"]}',
+    "top_k as a float that is whole": b'{"x": ["a"], "top_k": 2.0}',
     "top_k null": b'{"x": ["a"], "top_k": null}',
     "top_k beyond the labels": b'{"x": ["a"], "top_k": 1000000000000}',
     "a thousand empty texts": b'{"x": [' + b'"",' * 1000 + b'""]}',

@@ -10,10 +10,12 @@ from typing import Any
 
 from flask import Response, g, request
 
+from retort.api.access_log import note_answer
+from retort.api.schema import build_response
 from retort.config import ServeSettings
 from retort.engine.predictor import Answered, Predictor
-from retort.errors import InvalidInput
-from retort.tasks.base import Input
+from retort.errors import InferenceFailed, InvalidInput
+from retort.tasks.base import Input, Prediction
 
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
 
@@ -30,6 +32,20 @@ def answer(predictor: Predictor, inputs: Sequence[Input], settings: ServeSetting
     g.model = predictor.artifact.version
     g.bill = answered
     return answered
+
+
+def answer_all(predictor: Predictor, inputs: Sequence[Input], settings: ServeSettings) -> list[Prediction]:
+    """A prediction for each input, for protocols that can leave none out; noted for the log line.
+
+    Raises what `answer` raises; InferenceFailed: the model gave no answer to one of them.
+    """
+    answers = answer(predictor, inputs, settings).answers
+    note_answer(build_response(predictor.artifact.version, answers, None))
+    predictions = [a.prediction for a in answers if a.prediction is not None]
+    if len(predictions) < len(answers):
+        failed = next(index for index, a in enumerate(answers) if a.prediction is None)
+        raise InferenceFailed(f"The model gave no answer to text {failed}; the server's log says why.")
+    return predictions
 
 
 def add_bill(response: Response) -> Response:

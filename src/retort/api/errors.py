@@ -3,6 +3,7 @@
 import logging
 
 from flask import Flask, Response, g, jsonify
+from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
@@ -54,7 +55,15 @@ log = logging.getLogger(__name__)
 class UnsupportedBody(HTTPException):
     """The body's type or encoding is not taken."""
 
-    code = 415
+    code: int = 415
+
+
+class Envelope(BaseModel):
+    """What every answer that is no success holds."""
+
+    error: str
+    error_type: str
+    request_id: str
 
 
 def register_errors(app: Flask) -> None:

@@ -1,30 +1,43 @@
-"""A request's bytes become checked inputs, strictly; answers become JSON.  Knows nothing of Flask."""
+"""What `POST /predict` takes and answers, from bytes to inputs and from answers to JSON.  Knows nothing of Flask."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from retort.api.fields import TEXT, Count, RequestModel, Texts, check_fields, parse_items
+from retort.api.strict_json import parse_json as parse_json
 from retort.engine.predictor import Answer
-from retort.errors import InferenceFailed, InvalidInput, NotJson, TooManyTexts
+from retort.errors import InferenceFailed, InvalidInput
 from retort.tasks.base import Input, Task
 
-MAX_DEPTH = 32
+
+def _also_bare_and_upper(schema: dict[str, Any]) -> None:
+    """What `parse_request` takes beyond the model: a bare string, and the older project's `X`."""
+    keys = ("type", "properties", "required", "additionalProperties")
+    taken = {key: schema.pop(key) for key in keys}
+    texts, others = taken["properties"].pop("x"), taken["properties"]
+    texts["anyOf"] = [{key: texts.pop(key) for key in ("type", "items")}, TEXT]
+    schema["anyOf"] = [taken | {"properties": {name: texts, **others}, "required": [name]} for name in ("x", "X")]
 
 
-class PredictRequest(BaseModel):
-    """What `POST /predict` takes."""
+class PredictRequest(RequestModel):
+    """Texts to label."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(json_schema_extra=_also_bare_and_upper)
+
+    example: ClassVar[str] = '{"x": ["…"]}'
+    expected: ClassVar[dict[str, str]] = {
+        "x": "a list of strings (or of pairs of strings)",
+        "top_k": "a whole number of at least 1",
+    }
 
     x: Annotated[
-        list[Any],
+        Texts,
         Field(description='Texts, or pairs of texts: ["…", …] or [["…", "…"], …]. A bare string is a list of one.'),
     ]
-    top_k: Annotated[int, Field(ge=1)] | None = Field(
+    top_k: Count | None = Field(
         None, description="How many labels to list for each text, the most probable first; all when there are fewer."
     )
 
@@ -70,53 +83,25 @@ class Request:
     top_k: int | None
 
 
-def parse_json(body: bytes) -> Any:
-    """Strict JSON: UTF-8 (a byte order mark is skipped), no duplicate keys, no NaN or Infinity, no number that
-    becomes one, nesting of at most `MAX_DEPTH`.
-
-    Raises NotJson.
-    """
-    try:
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            object_pairs_hook=_object_of,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except UnicodeDecodeError as e:
-        raise NotJson(f"Expected JSON in UTF-8; byte {e.start} is not.") from e
-    except RecursionError as e:
-        raise NotJson(f"Expected JSON nested at most {MAX_DEPTH} deep.") from e
-    except json.JSONDecodeError as e:
-        raise NotJson(f"Expected JSON: {e.msg} at line {e.lineno}, column {e.colno}.") from e
-    except ValueError as e:  # an integer of more digits than Python converts
-        raise NotJson("Expected JSON; it holds a number with too many digits.") from e
-    if _is_deeper(value, MAX_DEPTH):
-        raise NotJson(f"Expected JSON nested at most {MAX_DEPTH} deep.")
-    return value
-
-
 def parse_request(body: bytes, task: Task, max_texts: int) -> Request:
     """The inputs of a body, and how many labels it wants.
 
     Raises NotJson; InvalidInput, naming the field or the item's index; TooManyTexts.
     """
-    fields = parse_json(body)
-    if not isinstance(fields, dict):
-        raise InvalidInput(f'Expected an object such as {{"x": ["…"]}}, got {_kind(fields)}.')
-    if "X" in fields:
-        if "x" in fields:
-            raise InvalidInput("Expected `x` or `X`, got both; send `x`.")
-        fields["x"] = fields.pop("X")
-    if isinstance(fields.get("x"), str):
-        fields["x"] = [fields["x"]]
-    try:
-        request = PredictRequest.model_validate(fields)
-    except ValidationError as e:
-        raise InvalidInput(_explain(e)) from e
-    if len(request.x) > max_texts:
-        raise TooManyTexts(f"Expected at most {max_texts} texts in one request, got {len(request.x)}; send several.")
-    return Request([_parse_item(task, index, item) for index, item in enumerate(request.x)], request.top_k)
+    return check_request(parse_json(body), task, max_texts)
+
+
+def check_request(fields: Any, task: Task, max_texts: int) -> Request:
+    """The same of a value of JSON.  Raises InvalidInput; TooManyTexts."""
+    if isinstance(fields, dict):
+        if "X" in fields:
+            if "x" in fields:
+                raise InvalidInput("Expected `x` or `X`, got both; send `x`.")
+            fields["x"] = fields.pop("X")
+        if isinstance(fields.get("x"), str):
+            fields["x"] = [fields["x"]]
+    request = check_fields(fields, PredictRequest)
+    return Request(parse_items(task, "x", request.x, max_texts), request.top_k)
 
 
 def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> dict[str, Any]:
@@ -154,71 +139,3 @@ _FAILED = "The model gave no answer to this text; the server's log says why."
 def _rounded(probability: Any) -> Any:
     """To six digits, which is all that float32 holds; a number, or a list of them."""
     return [_rounded(p) for p in probability] if isinstance(probability, list) else round(probability, 6)
-
-
-def _parse_item(task: Task, index: int, item: Any) -> Input:
-    """A string is a text, a list of two strings a pair; the task's own `parse` checks the rest."""
-    if isinstance(item, str):
-        fields = {"text": item}
-    elif isinstance(item, list) and len(item) == 2:
-        fields = {"text": item[0], "text_pair": item[1]}
-    else:
-        got = f"a list of {len(item)}" if isinstance(item, list) else _kind(item)
-        raise InvalidInput(f"x[{index}]: expected a string or a pair of strings, got {got}.")
-    if not all(isinstance(value, str) for value in fields.values()):
-        kinds = " and ".join(_kind(value) for value in item)
-        raise InvalidInput(f"x[{index}]: expected a pair of strings, got {kinds}.")
-    try:
-        return task.parse(fields)
-    except InvalidInput as e:
-        raise InvalidInput(f"x[{index}]: {e}") from e
-
-
-def _explain(error: ValidationError) -> str:
-    """The first fault of a request's fields, in our words; values of users are not repeated."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    if not first["loc"]:
-        return "The name of a field holds a lone surrogate, which is no character."
-    name = ascii(str(first["loc"][0])[:50])[1:-1]
-    if first["type"] == "extra_forbidden":
-        return f"Unknown field `{name}`; expected {', '.join(f'`{f}`' for f in PredictRequest.model_fields)}."
-    if first["type"] == "missing":
-        return f'Expected a field `{name}`, such as {{"x": ["…"]}}; it is missing.'
-    expected = {"x": "a list of strings (or of pairs of strings)", "top_k": "a whole number of at least 1"}[name]
-    return f"`{name}`: expected {expected}, got {_kind(first['input'])}."
-
-
-_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "a number")
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise NotJson("Expected each key of an object once; one comes twice.")
-    return found
-
-
-def _finite(number: str) -> float:
-    if math.isinf(value := float(number)):
-        raise NotJson("Expected finite numbers; one is too large.")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise NotJson(f"Expected JSON; {name} is none of its numbers.")
-
-
-def _is_deeper(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth):
-        level = [
-            child
-            for container in level
-            if isinstance(container, dict | list)
-            for child in (container.values() if isinstance(container, dict) else container)
-        ]
-    return any(isinstance(value, dict | list) for value in level)

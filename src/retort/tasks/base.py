@@ -41,13 +41,14 @@ class Prediction:
     """The answer for one input.
 
     `label` and `probability` are a string and a number, or lists of them where several labels may hold at once.
-    `probabilities` (n_labels,) has one for each of `labels`.
+    `probabilities` (n_labels,) has one for each of `labels`, and so has `logits`, which they were made of: calibrated.
     """
 
     label: str | list[str]
     probability: float | list[float]
     probabilities: Floats
     labels: tuple[str, ...]
+    logits: Floats
 
     @property
     def ranked(self) -> tuple[tuple[str, float], ...]:

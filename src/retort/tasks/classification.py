@@ -44,9 +44,10 @@ class Classification:
 
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """The most probable label; windows are averaged before the softmax."""
-        probabilities = metrics.softmax(logits.mean(axis=0) / decoding.temperature)
+        calibrated = logits.mean(axis=0) / decoding.temperature
+        probabilities = metrics.softmax(calibrated)
         best = int(probabilities.argmax())
-        return Prediction(decoding.labels[best], float(probabilities[best]), probabilities, decoding.labels)
+        return Prediction(decoding.labels[best], float(probabilities[best]), probabilities, decoding.labels, calibrated)
 
     def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
         """Index of each input's label, (N,) int64."""
@@ -82,10 +83,12 @@ class MultiLabelClassification(Classification):
 
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """Every label whose probability reaches the threshold; windows are averaged before the sigmoid."""
-        probabilities = metrics.sigmoid(logits.mean(axis=0) / decoding.temperature)
+        calibrated = logits.mean(axis=0) / decoding.temperature
+        probabilities = metrics.sigmoid(calibrated)
         chosen = [i for i in np.argsort(-probabilities, kind="stable") if probabilities[i] >= decoding.threshold]
         labels = [decoding.labels[i] for i in chosen]
-        return Prediction(labels, [float(probabilities[i]) for i in chosen], probabilities, decoding.labels)
+        certainties = [float(probabilities[i]) for i in chosen]
+        return Prediction(labels, certainties, probabilities, decoding.labels, calibrated)
 
     def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
         """1 where a label holds, (N, n_labels) float32."""
