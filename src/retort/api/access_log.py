@@ -71,14 +71,17 @@ class AccessLog:
 
     def _end(self, response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
+        response_time = time.perf_counter() - g.started
+        if "bill" in g:
+            self._metrics.took("total", response_time)
         self.write(
             response.status_code,
             g.request_id,
             request.remote_addr,
             endpoint=request.url_rule.rule if request.url_rule else UNMATCHED,
-            model=_model_asked() if response.status_code != 404 else "",
+            model=_model_asked(),
             response=g.logged,
-            response_time=time.perf_counter() - g.started,
+            response_time=response_time,
             user_agent=request.headers.get("User-Agent") or "",
             n_inputs=g.n_inputs,
             n_tokens=g.n_tokens,
@@ -103,6 +106,6 @@ def note_answer(response: dict[str, Any]) -> None:
 
 
 def _model_asked() -> str:
-    """By name; of a 404 it could be anything."""
+    """By name, which could be anything; empty where no model was asked."""
     predicts = request.endpoint is not None and request.endpoint.endswith("predict")
     return str((request.view_args or {}).get("name") or (DEFAULT if predicts else ""))
