@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from retort import __version__
@@ -61,7 +61,7 @@ def settings_options(settings: type[Settings]) -> Callable[[Callable[..., Any]],
             try:
                 checked = settings(**{name: value for name, value in chosen.items() if value is not None})
             except ValidationError as e:
-                raise click.UsageError("; ".join(_explain(error) for error in e.errors())) from e
+                raise click.UsageError("; ".join(_explain(error, settings) for error in e.errors())) from e
             return function(checked, **given)
 
         command: Callable[..., Any] = collect
@@ -95,11 +95,12 @@ def _choices(annotation: Any) -> list[str]:
     return [value for part in parts if typing.get_origin(part) is Literal for value in typing.get_args(part)]
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, settings: type[Settings]) -> str:
     if not error["loc"]:  # of several settings together
         return str(error["msg"])
-    name = "--" + str(error["loc"][0]).replace("_", "-")
-    return f"{name}: {error['msg']}, got {error['input']!r}"
+    field = str(error["loc"][0])
+    is_secret = SecretStr in typing.get_args(settings.model_fields[field].annotation)
+    return f"--{field.replace('_', '-')}: {error['msg']}" + ("" if is_secret else f", got {error['input']!r}")
 
 
 @contextmanager
