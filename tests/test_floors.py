@@ -14,12 +14,12 @@ SOURCE = ROOT / "src" / "retort"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "config"},
+    {"errors", "config", "durations"},
     {"data", "tokenization", "disk"},
     {"tasks"},
     {"artifact", "pointer"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "train", "importer", "serve", "app", "__main__"},
+    {"cli", "train", "predict", "scored", "choices", "unfinished", "progress", "importer", "serve", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.
