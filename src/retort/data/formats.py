@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from retort.data.files import open_bytes, open_text, show_bytes, split_suffix, undecoded, wrong_encoding
-from retort.data.parquet import open_parquet
+from retort.data.parquet import open_parquet, values_of
 from retort.errors import BadData
 
 Choose = Callable[[Sequence[str]], Sequence[str]]
@@ -252,7 +252,7 @@ def _read_parquet(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
         wanted = _choose(path, file.names, choose)
         line = 0
         for batch in file.batches(list(dict.fromkeys(wanted))):
-            columns = [batch.column(name).to_pylist() for name in wanted]
+            columns = [values_of(batch.column(name)) for name in wanted]
             for values in zip(*columns, strict=True):
                 line += 1
                 yield Record(line, values)

@@ -49,3 +49,12 @@ def open_parquet(path: Path) -> Iterator[ParquetInput]:
                 yield ParquetInput(file)
         except (pyarrow.ArrowException, UnicodeDecodeError) as e:
             raise BadData(f"{path} is not a (whole) Parquet file: {e}.") from e
+
+
+def values_of(column: Any) -> list[object]:
+    """A column as Python's values; times of nanoseconds, which Python does not have, as text (durations as numbers)."""
+    import pyarrow
+
+    if getattr(column.type, "unit", "") == "ns":
+        column = column.cast(pyarrow.int64() if pyarrow.types.is_duration(column.type) else pyarrow.string())
+    return list(column.to_pylist())
