@@ -220,3 +220,24 @@ class ServeSettings(Settings):
     def _proxies_are_networks(cls, given: str | None) -> str | None:
         parse_networks(given or "")
         return given
+
+
+class PredictSettings(Settings):
+    """What `retort predict` can be told, besides the file."""
+
+    output: str | None = Field(
+        None,
+        description="Where predictions go: .csv, .jsonl (both also .gz) or .parquet; - is the terminal or a pipe; "
+        "FILE.predictions.… beside the file when not given.",
+    )
+    models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
+    model: str | None = Field(
+        None, description="A model's folder, or its name in the pointer; else the one that serves."
+    )
+    text_column: str | None = Field(None, description="Column of the text; guessed when not given.")
+    text_pair_column: str | None = Field(None, description="Column of the second text of sentence pairs.")
+    top_k: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Add a column with so many most probable labels of each text."
+    )
+    n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")
+    resume: bool = Field(False, description="Go on with the same command's unfinished output.")
