@@ -5,6 +5,7 @@ from flask import Flask
 from retort.api.access_log import AccessLog
 from retort.api.answering import add_bill
 from retort.api.cors import Cors
+from retort.api.direct import Direct
 from retort.api.docs import build_docs
 from retort.api.errors import register_errors
 from retort.api.gate import Gate
@@ -18,7 +19,7 @@ from retort.api.proxies import trust_proxies
 from retort.api.rate import RateLimit
 from retort.api.sagemaker import build_sagemaker
 from retort.api.tensorflow_serving import build_tensorflow_serving
-from retort.api.tracing import register_tracing
+from retort.api.tracing import is_tracing_wanted, register_tracing
 from retort.api.vertex import build_vertex
 from retort.config import ServeSettings, parse_networks, split_list
 from retort.engine.registry import Registry, open_registry
@@ -37,11 +38,13 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = True
     gate = Gate(settings)
-    AccessLog(registry.metrics, build_input_log(settings), has_keys=bool(gate)).register(app)
+    access_log = AccessLog(registry.metrics, build_input_log(settings), has_keys=bool(gate))
+    access_log.register(app)
     app.after_request(add_bill)
     register_errors(app)
     register_tracing(app)
-    if origins := split_list(settings.cors_origins or ""):
+    origins = split_list(settings.cors_origins or "")
+    if origins:
         Cors(origins).register(app)  # a preflight brings no key
     gate.register(app)
     if settings.rate_limit_per_minute:
@@ -52,6 +55,9 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
         app.register_blueprint(build(registry, settings))
     app.register_blueprint(build_docs())
-    if trusted := parse_networks(settings.trusted_proxies or ""):
+    trusted = parse_networks(settings.trusted_proxies or "")
+    if not (gate or origins or settings.rate_limit_per_minute or trusted or is_tracing_wanted()):
+        app.extensions["direct"] = Direct(registry, settings, access_log)
+    if trusted:
         app.wsgi_app = trust_proxies(app.wsgi_app, trusted)  # type: ignore[assignment]
     return app

@@ -27,8 +27,8 @@ from retort.data.formats import ABSENT, scan_records
 from retort.data.parquet_writer import write_parquet
 from retort.data.survey import survey
 from retort.data.writers import CsvWriter, JsonlWriter, Writer, encode_json
+from retort.engine.loading import load_predictor
 from retort.engine.predictor import Predictor
-from retort.engine.registry import load_predictor
 from retort.engine.scorer import Pending, Scorer
 from retort.errors import BadData, BadUsage
 from retort.progress import ScoringProgress

@@ -59,9 +59,12 @@ class AccessLog:
         trace_id: str | None = None,
         key_id: str | None = None,
         inputs: Sequence[Input] | None = None,
+        is_prediction: bool = False,
     ) -> None:
         """One line.  It is ASCII only, so no character of a client can end it."""
         self._metrics.answered(endpoint, model, status_code)
+        if is_prediction:
+            self._metrics.took("total", response_time)
         line: dict[str, Any] = {
             "endpoint": endpoint,
             "response": response,
@@ -92,8 +95,6 @@ class AccessLog:
         if here.trace is not None:
             response.headers.add("traceparent", here.trace.to_header())
         response_time = time.perf_counter() - here.started
-        if here.bill is not None:
-            self._metrics.took("total", response_time)
         self.write(
             response.status_code,
             here.request_id,
@@ -108,6 +109,7 @@ class AccessLog:
             trace_id=here.trace and here.trace.trace_id,
             key_id=here.key_id,
             inputs=here.inputs,
+            is_prediction=here.bill is not None,
         )
         return response
 
@@ -131,8 +133,13 @@ def choose_request_id(given: str) -> str:
 
 
 def note_answer(response: dict[str, Any]) -> None:
-    """Keep for this request's line what was answered: model, predictions and probabilities."""
-    g.logged = {key: response[key] for key in ("model", "predictions", "probabilities")}
+    """Keep for this request's line what was answered."""
+    g.logged = what_was_answered(response)
+
+
+def what_was_answered(response: dict[str, Any]) -> dict[str, Any]:
+    """Of an answer what its line holds: model, predictions and probabilities."""
+    return {key: response[key] for key in ("model", "predictions", "probabilities")}
 
 
 def _model_asked(asked: Request) -> str:

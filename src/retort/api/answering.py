@@ -28,7 +28,8 @@ def answer(predictor: Predictor, inputs: Sequence[Input], settings: ServeSetting
     g.n_inputs, g.inputs = len(inputs), inputs
     watch = request.environ.get("retort.watch")
     g.predict_started = time.perf_counter()
-    answered = predictor.predict(inputs, settings.max_tokens_per_request, _deadline(settings), watch)
+    deadline = parse_deadline(request.headers.get(TIMEOUT_HEADER), g.started, settings)
+    answered = predictor.predict(inputs, settings.max_tokens_per_request, deadline, watch)
     g.n_tokens = sum(a.n_tokens for a in answered.answers)
     g.model = predictor.artifact.version
     g.bill = answered
@@ -52,23 +53,31 @@ def answer_all(predictor: Predictor, inputs: Sequence[Input], settings: ServeSet
 def add_bill(response: Response) -> Response:
     """The headers that say what a prediction took."""
     here: Any = g._get_current_object()
-    bill: Answered | None = here.bill
-    if bill is not None:
-        add = response.headers.add
-        add("x-queue-time", f"{bill.queue_s * 1000:.2f}")
-        add("x-tokenization-time", f"{bill.tokenization_s * 1000:.2f}")
-        add("x-inference-time", f"{bill.inference_s * 1000:.2f}")
-        add("x-total-time", f"{(time.perf_counter() - here.started) * 1000:.2f}")
-        add("x-compute-tokens", str(bill.compute_tokens))
+    if here.bill is not None:
+        for name, value in bill_headers(here.bill, time.perf_counter() - here.started):
+            response.headers.add(name, value)
     return response
 
 
-def _deadline(settings: ServeSettings) -> float | None:
-    """In seconds of `time.perf_counter`; the client may only shorten what the settings allow."""
+def bill_headers(bill: Answered, total_s: float) -> list[tuple[str, str]]:
+    """Milliseconds of each stage, and tokens computed, padding included."""
+    return [
+        ("x-queue-time", f"{bill.queue_s * 1000:.2f}"),
+        ("x-tokenization-time", f"{bill.tokenization_s * 1000:.2f}"),
+        ("x-inference-time", f"{bill.inference_s * 1000:.2f}"),
+        ("x-total-time", f"{total_s * 1000:.2f}"),
+        ("x-compute-tokens", str(bill.compute_tokens)),
+    ]
+
+
+def parse_deadline(given: str | None, received: float, settings: ServeSettings) -> float:
+    """In seconds of `time.perf_counter`, as `received` is; a client may only shorten what the settings allow.
+
+    Raises InvalidInput: what is given is no number.
+    """
     allowed_ms = settings.request_timeout_s * 1000.0
-    given = request.headers.get(TIMEOUT_HEADER)
     if given is not None:
         if not (given.isascii() and given.isdigit() and 0 < len(given) <= 9):
             raise InvalidInput(f"`{TIMEOUT_HEADER}`: expected milliseconds, a whole number.")
         allowed_ms = min(allowed_ms, int(given))
-    return float(g.started) + allowed_ms / 1000
+    return received + allowed_ms / 1000

@@ -1,6 +1,7 @@
 """Errors become answers: one table of statuses, one envelope for all of them."""
 
 import logging
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, jsonify
 from pydantic import BaseModel
@@ -66,6 +67,19 @@ class Envelope(BaseModel):
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An error as it is answered."""
+
+    status: int
+    error_type: str
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+CRASH = Described(500, "InternalError", _MESSAGES[500])
+
+
 def register_errors(app: Flask) -> None:
     """Make every error of `app` an envelope `{"error", "error_type", "request_id"}`."""
     app.register_error_handler(RetortError, _answer_retort_error)
@@ -78,27 +92,38 @@ def build_envelope(error_type: str, message: str, request_id: str) -> dict[str, 
     return {"error": message, "error_type": error_type, "request_id": request_id}
 
 
-def _envelope(status: int, error_type: str, message: str, retry_after_s: int = RETRY_AFTER_S) -> Response:
-    response = jsonify(build_envelope(error_type, message, g.request_id))
-    response.status_code = status
-    if status in (429, 503):
-        response.headers["Retry-After"] = str(retry_after_s)
-    if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+def _envelope(found: Described) -> Response:
+    response = jsonify(build_envelope(found.error_type, found.message, g.request_id))
+    response.status_code = found.status
+    for name, value in found.headers:
+        response.headers[name] = value
     return response
 
 
-def _answer_retort_error(error: RetortError) -> Response:
+def describe_error(error: RetortError) -> Described | None:
+    """What is answered to it; None where it is a fault of ours."""
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
     if status is None:
-        return _answer_crash(error)
-    return _envelope(status, type(error).__name__, str(error), getattr(error, "retry_after_s", RETRY_AFTER_S))
+        return None
+    retry_after_s = getattr(error, "retry_after_s", RETRY_AFTER_S)
+    return Described(status, type(error).__name__, str(error), _more_headers(status, retry_after_s))
+
+
+def _more_headers(status: int, retry_after_s: int = RETRY_AFTER_S) -> tuple[tuple[str, str], ...]:
+    if status in (429, 503):
+        return (("Retry-After", str(retry_after_s)),)
+    return (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
+
+
+def _answer_retort_error(error: RetortError) -> Response:
+    found = describe_error(error)
+    return _answer_crash(error) if found is None else _envelope(found)
 
 
 def _answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     message = (error.description if isinstance(error, UnsupportedBody) else None) or _MESSAGES.get(status, error.name)
-    response = _envelope(status, _TYPES.get(status, type(error).__name__), message)
+    response = _envelope(Described(status, _TYPES.get(status, type(error).__name__), message, _more_headers(status)))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
@@ -106,4 +131,4 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 def _answer_crash(error: Exception) -> Response:
     log.error("request %s failed", g.request_id, exc_info=error)
-    return _envelope(500, "InternalError", _MESSAGES[500])
+    return _envelope(CRASH)

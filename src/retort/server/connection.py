@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._transport.write(answer)
-        if exchange.declared_length is not None:  # its body may still be coming
+        if exchange.is_too_long:  # its body may still be coming
             self._linger()
         elif not exchange.keep_alive or self.is_stopping:
             self._transport.close()

@@ -35,6 +35,11 @@ class Exchange:
     _leave: Callable[[], None] | None = None
 
     @property
+    def is_too_long(self) -> bool:
+        """Whether `body` is not all of it."""
+        return self.declared_length is not None
+
+    @property
     def path(self) -> str:
         """Without the query, as it was sent."""
         return self.target.partition(b"?")[0].decode("latin-1")

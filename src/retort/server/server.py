@@ -21,10 +21,11 @@ import uvloop
 from flask import Flask
 
 from retort.api.access_log import UNMATCHED, AccessLog, choose_request_id
+from retort.api.direct import PATH, Call, Direct
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
 from retort.server.connection import Connection, Fault, State
-from retort.server.exchange import Address, Exchange, build_environ, format_error, run_application
+from retort.server.exchange import Address, Exchange, build_environ, format_error, format_response, run_application
 from retort.server.threads import ThreadPool
 
 TICK_S = 0.5
@@ -35,6 +36,8 @@ MAX_KEPT_BYTES = 256 * 2**20  # of bodies that are not whole yet, all connection
 N_LOOKING_THREADS = 4
 MAX_LOOKING = 256
 SPARE_FILES = 64  # besides connections
+
+_DIRECT = PATH.encode()
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Server:
         self._listeners, self._notify = listeners, notify
         self._address: Address = listeners[0].getsockname()[:2]
         self._access_log: AccessLog = app.extensions["access_log"]
+        self._direct: Direct | None = app.extensions.get("direct")
         self._endpoints = {rule.rule for rule in app.url_map.iter_rules() if not rule.arguments}
         self.max_body_bytes = settings.max_body_bytes
         self._max_connections = _raise_file_limit(settings.max_connections)
@@ -167,11 +171,34 @@ class Server:
     def handle(self, connection: Connection, exchange: Exchange) -> None:
         """Called by the connection: give the request to a thread, or refuse it."""
         pool = self._looking if exchange.method in ("GET", "HEAD", "OPTIONS") else self._predicting
-        if pool.start(partial(self._run, connection, exchange, pool)):
+        if pool.admit():
+            if not self._begin_direct(connection, exchange):
+                pool.start(partial(self._run, connection, exchange, pool))
             return
         self._registry.metrics.refused("requests")
         fault = Fault(429, "Overloaded", "More requests are waiting than can be answered soon; try again later.")
         connection.respond(exchange, self._answer(fault, connection, exchange))
+
+    def _begin_direct(self, connection: Connection, exchange: Exchange) -> bool:
+        """Whether a request can do without a thread."""
+        if self._direct is None or exchange.target != _DIRECT or exchange.method != "POST" or exchange.is_too_long:
+            return False
+        call = self._direct.begin(exchange.headers, bytes(exchange.body), exchange.received, connection.peer[0])
+        if call is None:
+            return False
+        exchange.watch(call.cancel)
+        timer = self._loop.call_later(max(0.0, call.deadline - time.perf_counter()), call.expire)
+        finish = partial(self._finish_direct, connection, exchange, call, timer)
+        call.on_done(lambda: self._call_in_loop(finish))
+        return True
+
+    def _finish_direct(
+        self, connection: Connection, exchange: Exchange, call: Call, timer: asyncio.TimerHandle
+    ) -> None:
+        timer.cancel()
+        status, headers, body = call.finish()
+        keep_alive = exchange.keep_alive and not connection.is_stopping
+        self._finish(connection, exchange, format_response(status, headers, body, keep_alive), self._predicting)
 
     def refuse(self, connection: Connection, fault: Fault) -> bytes:
         """Called by the connection."""
@@ -198,7 +225,12 @@ class Server:
             log.exception("a request failed")
             fault = Fault(500, "InternalError", "Something went wrong here; the server's log says what.")
             answer = self._answer(fault, connection, exchange)
-        self._loop.call_soon_threadsafe(self._finish, connection, exchange, answer, pool)
+        self._call_in_loop(partial(self._finish, connection, exchange, answer, pool))
+
+    def _call_in_loop(self, call: Callable[[], None]) -> None:
+        """From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and every connection with it
+            self._loop.call_soon_threadsafe(call)
 
     def _finish(self, connection: Connection, exchange: Exchange, answer: bytes, pool: ThreadPool) -> None:
         pool.done()

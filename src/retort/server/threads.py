@@ -18,16 +18,19 @@ class ThreadPool:
         self._queue: SimpleQueue[Work] = SimpleQueue()
         self._n_threads = self._n_work = 0
 
-    def start(self, work: Work) -> bool:
-        """Have it done by a thread; False when there is too much already."""
+    def admit(self) -> bool:
+        """Count one more; False when there is too much already."""
         if self._n_work >= self._max_work:
             return False
         self._n_work += 1
+        return True
+
+    def start(self, work: Work) -> None:
+        """Have what was admitted done by a thread."""
         if self._n_threads < min(self._n_work, self._max_threads):
             self._n_threads += 1
             threading.Thread(target=self._run, name=f"{self._name}-{self._n_threads}", daemon=True).start()
         self._queue.put(work)
-        return True
 
     def done(self) -> None:
         """Some work is over."""
