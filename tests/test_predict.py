@@ -168,7 +168,7 @@ def test_rows_that_cannot_be_read_stay_in_their_place_with_a_sentence(
 ) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(
-        b"id,text\n1,how to\n2\n3,too,many\n4,\n5,caff\xe8\n6,sort\n7,\"left open\n8,java\n9,\"b\" c\n10,list\n"
+        b'id,text\n1,how to\n2\n3,too,many\n4,\n5,caff\xe8\n6,sort\n7,"left open\n8,java\n9,"b" c\n10,list\n'
     )
     for target in ("b.csv", "b.jsonl", "b.parquet"):
         result = done(predict(file, output=tmp_path / target, json=True))

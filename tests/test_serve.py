@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from artifacts import random_weights, tiny_artifact, tiny_config
+from collector import Collector
 from retort.export.onnx import build_graph, save_graph
 
 COMMAND = [sys.executable, "-m", "retort", "serve", "--n-threads", "1", "--port"]
@@ -394,3 +395,14 @@ def test_a_file_of_keys_that_cannot_be_read_ends_the_start(models_dir: Path) -> 
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert str(models_dir / "gone") in done.stderr
+
+
+def test_the_last_spans_are_sent_before_it_ends(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    with serving(models_dir) as server:
+        server.ask("POST", "/predict", {"x": "java"})
+        code, _, err = server.stop()
+    collector.close()
+    assert (code, err) == (0, "")
+    assert {span.name for span in collector.spans} == {"POST /predict", "tokenization", "queue", "inference"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,19 +91,32 @@ def test_whoever_has_none_gets_401_and_hears_how(build: Build, headers: dict[str
 def test_every_address_wants_a_key_but_probes_and_the_description(build: Build) -> None:
     client = build(api_keys=KEY)
     for rule in client.application.url_map.iter_rules():
-        path = rule.rule.replace("<name>", "default")
+        path = re.sub(r"<[^>]+>", "default", rule.rule)
         for method in rule.methods or ():
             is_open = method in ("GET", "HEAD") and (rule.rule in OPEN or rule.rule.startswith("/docs/"))
             assert (client.open(path, method=method).status_code == 401) == (not is_open), (method, path)
 
 
-def test_a_probe_of_vertex_needs_no_key(loaded: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/probe")
-    app = create_app(ServeSettings(api_keys=KEY), loaded)
-    if not any(rule.rule == "/probe" for rule in app.url_map.iter_rules()):
-        app.add_url_rule("/probe", "probe", lambda: "ok", methods=["GET", "POST"])
-    assert app.test_client().get("/probe").status_code == 200
-    assert app.test_client().post("/probe").status_code == 401
+def test_a_probe_of_vertex_needs_no_key(build: Build) -> None:
+    client = build(api_keys=KEY, health_route="/probe", predict_route="/ask")
+    assert client.get("/probe").status_code == 200
+    assert client.post("/probe").status_code == client.post("/ask").status_code == 401
+
+
+def test_a_probe_that_is_set_to_the_address_of_predictions_opens_none(build: Build) -> None:
+    assert ask(build(api_keys=KEY, health_route="/predict")).status_code == 401
+
+
+@pytest.mark.parametrize("is_public", [False, True])
+def test_the_description_says_which_addresses_need_a_key(build: Build, is_public: bool) -> None:
+    client = build(api_keys=KEY, health_route="/probe", public_metrics=is_public)
+    paths = client.get("/openapi.json").get_json()["paths"]
+    assert len(paths) > 10
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            asked = client.open(re.sub(r"\{\w+\}", "default", path), method=method)
+            assert (asked.status_code == 401) == bool(operation["security"]), path
+            assert {} not in operation["security"]
 
 
 def test_metrics_want_a_key_unless_they_are_public(build: Build) -> None:

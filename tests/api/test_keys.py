@@ -103,6 +103,13 @@ def test_a_file_with_windows_line_ends_and_a_byte_order_mark_is_read(tmp_path: P
     assert len(read_keys(tmp_path / "keys")) == 2
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys")
+    for no_file in (tmp_path / "keys", tmp_path):
+        with pytest.raises(BadUsage, match="no plain file"):
+            read_keys(no_file)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_keeps_the_keys(file: Path) -> None:
     keys = Keys("", file)

@@ -1,6 +1,5 @@
 """The door of the API: which requests need a key, and which an admin's."""
 
-import os
 from collections.abc import Iterator
 
 from flask import Flask, g, request
@@ -24,7 +23,7 @@ class Gate:
     def __init__(self, settings: ServeSettings) -> None:
         """Raises BadUsage: a file of keys cannot be read."""
         self._api, self._admin = load_keys(settings)
-        self._open = PROBES | PAGES | {os.environ.get("AIP_HEALTH_ROUTE", "")}
+        self._open = PROBES | PAGES | {settings.health_route or ""}
         if settings.public_metrics:
             self._open |= {"/metrics"}
 

@@ -25,7 +25,11 @@ def build_input_log(settings: ServeSettings) -> InputLog | None:
         return lambda inputs: _describe(inputs, lambda text: text[:MAX_CHARACTERS])
     given = settings.log_inputs_salt
     salt = given.get_secret_value().encode() if given else secrets.token_bytes(32)
-    return lambda inputs: _describe(inputs, lambda text: hmac.new(salt, text.encode(), sha256).hexdigest())
+
+    def hash_text(text: str) -> str:
+        return hmac.new(salt, text.encode(errors="surrogatepass"), sha256).hexdigest()
+
+    return lambda inputs: _describe(inputs, hash_text)
 
 
 def _describe(inputs: Sequence[Input], show: Callable[[str], str]) -> list[str | list[str]]:

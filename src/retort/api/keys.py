@@ -75,6 +75,8 @@ def read_keys(file: Path) -> list[bytes]:
     Raises BadUsage, which names the file and never a key.
     """
     try:
+        if file.exists() and not file.is_file():
+            raise ValueError("it is no plain file, and could not be read again")
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         words = [line.split() for line in lines]
         keys = check_keys(word[0] for word in words if word and not word[0].startswith("#"))

@@ -3,14 +3,18 @@
 from flask import Blueprint, Response, request
 from prometheus_client.exposition import choose_encoder
 
+from retort.api.operation import describe
 from retort.engine.metrics import Metrics
 
+FORMATS = {"text/plain": str, "application/openmetrics-text": str}
 
-def build_metrics(metrics: Metrics) -> Blueprint:
+
+def build_metrics(metrics: Metrics, is_public: bool = False) -> Blueprint:
     """The address that Prometheus asks."""
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")
+    @describe("Counters and times, for Prometheus", gives=FORMATS, needs_key=not is_public)
     def show() -> Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -128,7 +128,11 @@ class _Exporter(OTLPSpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if self.is_closing and self._is_failing:  # it would take its time for each batch
             return SpanExportResult.FAILURE
-        result = super().export(spans)
+        try:
+            result = super().export(spans)
+        except Exception as e:  # certificates that cannot be read, and the like
+            log.debug("traces were not sent", exc_info=e)
+            result = SpanExportResult.FAILURE
         if (is_failing := result is not SpanExportResult.SUCCESS) != self._is_failing:
             self._is_failing = is_failing
             log.warning("The collector of traces %s.", "takes none now" if is_failing else "takes them again")
