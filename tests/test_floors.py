@@ -36,7 +36,7 @@ ROOMS_OF = {
     "tf_keras": (),
     "bert": (),
     "openvino": ("engine/session.py", "export/"),
-    "onnxruntime": ("export/",),
+    "onnxruntime": (),
     "flask": ("app.py", "api/", "web/"),
     "gunicorn": ("serve.py",),
 }

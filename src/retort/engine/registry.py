@@ -15,9 +15,9 @@ from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 GOLDEN = "golden.jsonl"
 # How far a logit may lie from its golden value, as a share of the largest one: fp32 kernels differ by rounding between
-# processors, 8-bit ones by more (each rounds its activations to what its instructions take).
-TOLERANCES = {"model.onnx": 1e-3}
-LOOSE_TOLERANCE = 0.1
+# processors, bfloat16 (0.011 measured) and 8-bit ones (0.093 measured, AVX2 beside AVX512-VNNI) by more.
+TOLERANCES = {("model.onnx", "float32"): 1e-3, ("model.onnx", "bfloat16"): 0.05}
+LOOSE_TOLERANCE = 0.2
 
 
 class Registry:
@@ -57,7 +57,7 @@ def load_predictor(artifact: Artifact, n_threads: int = 0, max_batch_tokens: int
         tokenizer = load_tokenizer(artifact.path / "tokenizer.json")
     except BadCheckpoint as e:
         raise BadArtifact(str(e)) from e
-    session = open_session(artifact.path / artifact.served.graph, n_threads)
+    session = open_session(artifact.path / artifact.served.graph, n_threads, artifact.served.precision)
     try:
         _replay_golden(session, tokenizer, load_artifact(artifact.path, verify=False))  # not cut by a pointer
         length = artifact.served.max_seq_len
@@ -71,7 +71,7 @@ def load_predictor(artifact: Artifact, n_threads: int = 0, max_batch_tokens: int
 
 def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact) -> None:
     file, graph = artifact.path / GOLDEN, artifact.path / artifact.served.graph
-    tolerance = TOLERANCES.get(artifact.served.graph, LOOSE_TOLERANCE)
+    tolerance = TOLERANCES.get((artifact.served.graph, artifact.served.precision), LOOSE_TOLERANCE)
     golden = _read_golden(file, artifact)
     if not golden:
         raise BadArtifact(f"{file} is empty; a model is served only after it gave the logits it must give.")
