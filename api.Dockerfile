@@ -12,6 +12,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/retort/bin/python -m pip install --no-deps --no-build-isolation . \
     && /opt/retort/bin/python -m pip uninstall --yes setuptools wheel pip
+# Models are ONNX files on the CPU: the plugins for other devices, the readers of other formats and the command-line
+# tools are a third of the runtime's size.  The reader of ONNX loads none of them.
+RUN cd /opt/retort/lib/python3.11/site-packages/openvino \
+    && rm -rf libs/cache.json tools libs/libopenvino_intel_gpu_plugin.so libs/libopenvino_intel_npu_plugin.so \
+        libs/libopenvino_auto_plugin.so libs/libopenvino_auto_batch_plugin.so libs/libopenvino_hetero_plugin.so \
+        libs/libopenvino_tensorflow_frontend.so.* libs/libopenvino_tensorflow_lite_frontend.so.* \
+        libs/libopenvino_pytorch_frontend.so.* libs/libopenvino_paddle_frontend.so.* \
+        libs/libopenvino_gguf_frontend.so.* libs/libopenvino_jax_frontend.so.*
 
 FROM python:3.11-slim-bookworm
 

@@ -38,7 +38,7 @@ ROOMS_OF = {
     "tf_keras": (),
     "bert": (),
     "openvino": ("engine/session.py", "export/"),
-    "onnxruntime": ("export/",),
+    "onnxruntime": (),
     "flask": ("app.py", "api/", "web/", "server/"),
     "gunicorn": ("serve.py",),
 }

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from retort.config import LongText
 from retort.disk import read_bytes, read_json, sha256, sync, write_json
@@ -31,6 +31,8 @@ from retort.tokenization.tokenizer import Tokenizer
 MANIFEST = "manifest.json"
 DRAFT_LIFETIME_S = 24 * 3600
 MAX_SEQ_LEN = 2**16  # no model reads longer; a damaged number would ask for all memory
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Served:
     threshold: float = 0.5
     graph: str = "model.onnx"  # the ONNX file that answers
     fixed_length: bool = False  # as bert-for-tf2 trains: padded to max_seq_len, and attending to the padding
+    precision: Precision = "float32"  # of what the graph does not compute in 8 bits, on processors that have it
 
     @property
     def decoding(self) -> Decoding:
@@ -180,7 +183,7 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
     longest = longest if type(longest) is int else MAX_SEQ_LEN
     length = type(served.max_seq_len) is int and 3 <= served.max_seq_len <= min(longest, MAX_SEQ_LEN)
     kinds = isinstance(served.graph, str) and isinstance(served.fixed_length, bool)
-    known = served.long_text in get_args(LongText)
+    known = served.long_text in get_args(LongText) and served.precision in get_args(Precision)
     if not (labels and numbers and length and kinds and known and served.temperature > 0):
         raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
     return served

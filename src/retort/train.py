@@ -19,11 +19,21 @@ from retort.data.readers import Row
 from retort.data.sources import resolve_encoder
 from retort.disk import write_json
 from retort.engine.predictor import run_encodings
-from retort.engine.session import open_session
+from retort.engine.session import native_precision, open_session
 from retort.errors import BadUsage, TrainingFailed
 from retort.export.folder import write_golden, write_graph, write_model
 from retort.export.quantize import quantize
-from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH, Decision, choose_graph, compare_logits
+from retort.export.verify import (
+    EXACT,
+    FLOAT_GRAPH,
+    INT8_GRAPH,
+    Decision,
+    Trial,
+    Variant,
+    choose_variant,
+    compare_logits,
+    list_variants,
+)
 from retort.model.architecture import EncoderConfig, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
 from retort.model.classifier import Classifier
@@ -179,16 +189,26 @@ class Training:
         with self.stage("export"):
             real = [windows[0] for windows in self.validation.encodings[:N_COMPARED]]
             write_graph(folder, self.config, weights, self.task, real, self.tokenizer.pad_id)
-            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH)
+            learned = [encoding for windows in self.train.encodings for encoding in windows]
+            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, learned)
         with self.stage("measure"):
-            logits = {graph: self._run(folder / graph, self.validation) for graph in (FLOAT_GRAPH, INT8_GRAPH)}
-            self.decision: Decision = self._choose(logits)
-            self.measured = {graph: self._measure(folder / graph, found) for graph, found in logits.items()}
-        if self.decision.graph != INT8_GRAPH:
+            logits = {EXACT: self._run(folder, EXACT, self.validation)}
+            self.decision: Decision = choose_variant(
+                list_variants(native_precision()), lambda variant: self._try(folder, variant, logits)
+            )
+            self.measured = {variant.name: self._measure(folder, variant, found) for variant, found in logits.items()}
+        chosen = self.decision.variant
+        if chosen.graph != INT8_GRAPH:
             (folder / INT8_GRAPH).unlink()
-        s, measured = self.settings, self.measured[self.decision.graph]
+        s, measured = self.settings, self.measured[chosen.name]
         served = Served(
-            self.task.name, s.max_seq_len, s.long_text, self.labels, measured.temperature, graph=self.decision.graph
+            self.task.name,
+            s.max_seq_len,
+            s.long_text,
+            self.labels,
+            measured.temperature,
+            graph=chosen.graph,
+            precision=chosen.precision,
         )
         write_model(folder, self.config, weights, self.tokenizer, served)
         write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
@@ -202,26 +222,29 @@ class Training:
         (folder / "README.md").write_text(build_card(report), encoding="utf-8")
         (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
-    def _run(self, graph: Path, part: Part) -> Floats:
-        session = open_session(graph)
+    def _run(self, folder: Path, variant: Variant, part: Part) -> Floats:
+        session = open_session(folder / variant.graph, precision=variant.precision)
         logits = part.logits(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
         session.close()
         return logits
 
-    def _choose(self, logits: dict[str, Floats]) -> Decision:
-        def score(graph: str) -> float:
-            return next(iter(self.task.score(logits[graph], self.validation.targets, Decoding(self.labels)).values()))
+    def _try(self, folder: Path, variant: Variant, logits: dict[Variant, Floats]) -> Trial:
+        """Its validation logits join `logits`."""
+        logits[variant] = self._run(folder, variant, self.validation)
 
-        same = compare_logits(logits[FLOAT_GRAPH], logits[INT8_GRAPH], self.task.activation).agreement
-        return choose_graph(score(FLOAT_GRAPH), score(INT8_GRAPH), same)
+        def score(of: Variant) -> float:
+            return next(iter(self.task.score(logits[of], self.validation.targets, Decoding(self.labels)).values()))
 
-    def _measure(self, graph: Path, validation_logits: Floats) -> Measured:
+        same = compare_logits(logits[EXACT], logits[variant], self.task.activation).agreement
+        return Trial(same, score(EXACT) - score(variant))
+
+    def _measure(self, folder: Path, variant: Variant, validation_logits: Floats) -> Measured:
         temperature = fit_temperature(validation_logits, self.validation.targets, self.task.activation)
         decoding = Decoding(self.labels, temperature)
         return Measured(
             temperature,
             self.validation.evaluate(self.task, validation_logits, decoding),
-            self.test.evaluate(self.task, self._run(graph, self.test), decoding),
+            self.test.evaluate(self.task, self._run(folder, variant, self.test), decoding),
         )
 
     def _describe(self, created: datetime) -> TrainingReport:
@@ -236,9 +259,8 @@ class Training:
             data=self.dataset.splits.report,
             files={name: str(file) if file else f"a part of {s.data}" for name, file in given.items()},
             truncated={name: part.n_truncated for name, part in parts.items()},
-            float32=self.measured[FLOAT_GRAPH],
-            int8=self.measured[INT8_GRAPH],
-            served="int8" if self.decision.graph == INT8_GRAPH else "float32",
+            variants=self.measured,
+            served=self.decision.variant.name,
             reason=self.decision.reason,
             history=fitted.history if fitted else (),
             best_epoch=fitted.best_epoch if fitted else 0,
@@ -286,7 +308,7 @@ def _train(settings: TrainSettings, say: Callable[[str], None], tensorboard_port
             settings.models_dir, name, lambda folder: training.write(folder, board, logs, created), created
         )
     training.checkpoints.clear()
-    scores = training.measured[artifact.served.graph].test.scores
+    scores = training.measured[training.decision.variant.name].test.scores
     say(f"Published {artifact.path}: test " + " · ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     say(training.decision.reason)
     say(f"Look at {artifact.path / 'report.html'}; serve it with: retort serve --models-dir {settings.models_dir}")

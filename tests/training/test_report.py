@@ -145,4 +145,4 @@ def test_metrics_hold_both_splits_of_both_graphs_and_the_cost():
     assert found["peak_rss_mb"] == 1834.2
     assert found["examples_per_second"] == 46.25
     assert found["seconds"] == {"read": 0.25, "fine-tune": 412.0}
-    assert "int8" not in build_metrics(make_report(int8=None, served="float32"))
+    assert "int8" not in build_metrics(make_report(variants={"float32": report.measured}, served="float32"))

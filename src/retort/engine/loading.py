@@ -21,9 +21,9 @@ from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 GOLDEN = "golden.jsonl"
 # How far a logit may lie from its golden value, as a share of the largest one: fp32 kernels differ by rounding between
-# processors, 8-bit ones by more (each rounds its activations to what its instructions take).
-TOLERANCES = {"model.onnx": 1e-3}
-LOOSE_TOLERANCE = 0.1
+# processors, bfloat16 (0.011 measured) and 8-bit ones (0.093 measured, AVX2 beside AVX512-VNNI) by more.
+TOLERANCES = {("model.onnx", "float32"): 1e-3, ("model.onnx", "bfloat16"): 0.05}
+LOOSE_TOLERANCE = 0.2
 
 LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # the runtime prepares for each shape it meets
 MAX_WARM_UP_S = 5.0
@@ -47,7 +47,7 @@ def load_predictor(
     Raises BadArtifact, naming the file.
     """
     tokenizer = _load_tokenizer(artifact.path)
-    session = open_session(artifact.path / artifact.served.graph, n_threads)
+    session = open_session(artifact.path / artifact.served.graph, n_threads, artifact.served.precision)
     try:
         _replay_golden(session, tokenizer, load_artifact(artifact.path, verify=False), pause)  # not cut by a pointer
         _warm_up(session, tokenizer, artifact, pause)
@@ -97,7 +97,7 @@ def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: 
 
 def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause) -> None:
     file, graph = artifact.path / GOLDEN, artifact.path / artifact.served.graph
-    tolerance = TOLERANCES.get(artifact.served.graph, LOOSE_TOLERANCE)
+    tolerance = TOLERANCES.get((artifact.served.graph, artifact.served.precision), LOOSE_TOLERANCE)
     n_labels = len(artifact.served.labels)
     number = 0
     for number, given, expected in _read_golden(file, artifact):

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import openvino
 
+from retort.artifact import Precision
 from retort.engine.processors import count_processors
 from retort.errors import BadArtifact
 from retort.tasks.base import Floats
 from retort.tokenization.batch import Batch
 
-Precision = Literal["float32", "bfloat16"]
 _PRECISIONS = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 
@@ -53,6 +53,8 @@ class OpenvinoSession:
 
         Raises BadArtifact: the file is missing or no graph that runs here.
         """
+        if precision != native_precision():
+            precision = "float32"
         self.n_streams = n_threads or count_processors()
         options = {
             "INFERENCE_NUM_THREADS": self.n_streams,
@@ -98,3 +100,9 @@ def open_session(path: Path, n_threads: int = 0, precision: Precision = "float32
     Raises BadArtifact: the file is missing or no graph that runs here.
     """
     return OpenvinoSession(path, n_threads, precision)
+
+
+def native_precision() -> Precision:
+    """The fastest precision that this processor computes in."""
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bfloat16" if "BF16" in capabilities else "float32"

@@ -57,7 +57,7 @@ def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer
 
 def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
-    session = open_session(folder / served.graph)
+    session = open_session(folder / served.graph, precision=served.precision)
     short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
     encoded = served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:

@@ -27,14 +27,16 @@ if TYPE_CHECKING:  # the trainer is TensorFlow's, a report is not
 
 MAX_TEXT, MAX_LABEL = 600, 80  # characters shown
 N_CONFUSIONS = 15
+SHOWN_NAMES = {"int8": "8 bits"}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """One training in plain values.
 
-    `float32` and `int8` are what the exported graphs are worth, and `served`, one of these two words, is the one that
-    answers, for the `reason`.  `files` says where each split came from; `truncated` how many of its texts were cut.
+    `variants` says what each way to compute the model is worth, `float32` and those that were tried to be faster
+    (`int8`, `bfloat16`); `served` is the one that answers, for the `reason`.  `files` says where each split came from;
+    `truncated` how many of its texts were cut.
     """
 
     model: str  # the encoder, as the command named it
@@ -44,8 +46,7 @@ class TrainingReport:
     data: SplitReport
     files: Mapping[str, str]
     truncated: Mapping[str, int]
-    float32: Measured
-    int8: Measured | None
+    variants: Mapping[str, Measured]
     served: str
     reason: str
     history: Sequence["Epoch"]  # empty where only a head was fitted
@@ -61,7 +62,7 @@ class TrainingReport:
     @property
     def measured(self) -> Measured:
         """What the served graph is worth."""
-        return self.int8 if self.served == "int8" and self.int8 else self.float32
+        return self.variants[self.served]
 
 
 def write_report(path: Path, report: TrainingReport) -> None:
@@ -74,11 +75,11 @@ def write_report(path: Path, report: TrainingReport) -> None:
 
 
 def build_metrics(report: TrainingReport) -> dict[str, Any]:
-    """What `metrics.json` holds: both splits' scores in float32, the same of the 8-bit graph, and what it cost."""
-    found: dict[str, Any] = _scores(report.float32)
-    if report.int8:
-        found["int8"] = _scores(report.int8)
-    return found | {
+    """What `metrics.json` holds: both splits' scores in float32, the same of what else was tried, and what it cost."""
+    others = {name: _scores(measured) for name, measured in report.variants.items() if name != "float32"}
+    return {
+        **_scores(report.variants["float32"]),
+        **others,
         "served": report.served,
         "peak_rss_mb": round(report.peak_rss_mb, 1),
         "examples_per_second": round(report.examples_per_s, 2),
@@ -124,14 +125,14 @@ def _tables(report: TrainingReport) -> dict[str, Any]:
     test, counts = report.measured.test, report.data.label_counts
     rows = [(s, [counts[split].get(s.label, 0) for split in ("train", "validation", "test")]) for s in test.labels]
     seen = [row for row in rows if row[0].support or row[0].n_predicted]
-    compared = [("float32", report.float32), ("8 bits", report.int8)]
     return {
         "labels": rows,
         "weakest": sorted(seen, key=lambda row: row[0].f1)[:10] if len(rows) > 20 else [],
         "confusions": _confusions(test.confusion, test.labels),
-        "compared": [(name, measured) for name, measured in compared if measured],
+        "compared": [(SHOWN_NAMES.get(name, name), measured) for name, measured in report.variants.items()],
         "splits": [(name, _source(report, name)) for name in ("train", "validation", "test")],
         "total_s": sum(report.seconds.values()),
+        "served": SHOWN_NAMES.get(report.served, report.served),
     }
 
 
