@@ -110,8 +110,8 @@ def build_open_inference(registry: Registry, settings: ServeSettings) -> Bluepri
     @describe(
         "Label texts, by the Open Inference Protocol",
         takes=InferRequest, gives={JSON: InferResponse, BINARY: Any}, errors=PREDICTS,
-        note=f"Binary tensors follow the JSON where the header `{HEADER_LENGTH}` says how many bytes are JSON; they come "
-        "back where `binary_data` or `binary_data_output` asks for them.",
+        note=f"Binary tensors follow the JSON where the header `{HEADER_LENGTH}` says how many bytes are JSON; they "
+        "come back where `binary_data` or `binary_data_output` asks for them.",
     )  # fmt: skip
     def predict(name: str, version: str | None = None) -> Response:
         body = read_typed_body(settings.max_body_bytes, JSON, BINARY, "")

@@ -36,8 +36,8 @@ def build_sagemaker(registry: Registry, settings: ServeSettings) -> Blueprint:
     @describe(
         "Label texts (SageMaker)",
         takes=TAKEN, gives={JSON: GIVEN, LINES: str, CSV: str}, errors=PREDICTS,
-        note="Also takes `application/jsonlines` (a text, a pair or an object a line) and `text/csv` (a text a row, or a "
-        "pair in two columns; no header). Lines and CSV come back where `Accept` asks for them.",
+        note="Also takes `application/jsonlines` (a text, a pair or an object a line) and `text/csv` (a text a row, or "
+        "a pair in two columns; no header). Lines and CSV come back where `Accept` asks for them.",
     )  # fmt: skip
     def predict() -> Response:
         body = read_typed_body(settings.max_body_bytes, JSON, LINES, CSV)
