@@ -145,7 +145,7 @@ def test_a_body_beyond_the_limit_gets_its_answer_although_it_was_never_read_whol
 
 def test_clients_that_leave_in_the_middle_harm_nobody(models_dir: Path) -> None:
     head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-    with serving(models_dir, "--n-request-threads", "2") as server:
+    with serving(models_dir, "--max-requests", "2") as server:
         for sent in (b"", b"POST /pre", head, head + b'{"x": ["', head + b"\xff" * 50_000):
             for _ in range(3):
                 with server.connect() as connection:

@@ -17,8 +17,8 @@ from artifacts import random_weights, tiny_config, tiny_tokenizer
 from retort.artifact import Artifact, load_pointed
 from retort.config import TrainSettings
 from retort.disk import write_json
+from retort.engine.loading import load_predictor
 from retort.engine.predictor import Predictor
-from retort.engine.registry import load_predictor
 from retort.errors import BadUsage, TrainingFailed
 from retort.model.hugging_face import OUR_FACTS, to_hugging_face, tokenizer_files
 from retort.tasks import Input

@@ -30,6 +30,7 @@ from retort.tokenization.tokenizer import Tokenizer
 
 MANIFEST = "manifest.json"
 DRAFT_LIFETIME_S = 24 * 3600
+MAX_SEQ_LEN = 2**16  # no model reads longer; a damaged number would ask for all memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,11 @@ def load_artifact(path: Path, verify: bool = True) -> Artifact:
 
     Raises BadArtifact, naming the file: one is missing, changed or cannot be understood.
     """
-    if not path.is_dir():
+    try:
+        is_there = path.is_dir()
+    except OSError as e:
+        raise BadArtifact(f"Cannot read the model folder {path}: {e.strerror}.") from e
+    if not is_there:
         raise BadArtifact(f"There is no model folder {path}.")
     raw = read_bytes(path / MANIFEST)
     manifest, config = read_json(path / MANIFEST), read_json(path / "config.json")
@@ -150,7 +155,11 @@ def load_artifact(path: Path, verify: bool = True) -> Artifact:
 
 def load_pointed(models_dir: Path, verify: bool = True) -> Artifact:
     """The artifact that the pointer names, cut to the pointer's `max_seq_len` where that is shorter."""
-    pointer = read_pointer(models_dir)
+    return resolve(models_dir, read_pointer(models_dir), verify)
+
+
+def resolve(models_dir: Path, pointer: Pointer, verify: bool = True) -> Artifact:
+    """The artifact that one entry of the pointer names, cut to the entry's `max_seq_len` where that is shorter."""
     artifact = load_artifact(models_dir / pointer.model_dir, verify)
     length = min(artifact.served.max_seq_len, pointer.max_seq_len or artifact.served.max_seq_len)
     return replace(artifact, served=replace(artifact.served, max_seq_len=length))
@@ -167,7 +176,9 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
     if not isinstance(served.task, str) or served.task not in TASKS:
         raise BadArtifact(f"{file}: unknown task {served.task!r}; this version knows {', '.join(TASKS)}.")
     numbers = all(type(n) in (int, float) and math.isfinite(n) for n in (served.temperature, served.threshold))
-    length = type(served.max_seq_len) is int and served.max_seq_len >= 3
+    longest = config.get("max_position_embeddings")
+    longest = longest if type(longest) is int else MAX_SEQ_LEN
+    length = type(served.max_seq_len) is int and 3 <= served.max_seq_len <= min(longest, MAX_SEQ_LEN)
     kinds = isinstance(served.graph, str) and isinstance(served.fixed_length, bool)
     known = served.long_text in get_args(LongText)
     if not (labels and numbers and length and kinds and known and served.temperature > 0):

@@ -115,6 +115,12 @@ class ServeSettings(Settings):
     max_tokens_per_request: Annotated[int, Field(ge=1)] = Field(
         1_000_000, description="Most tokens in one request, after cutting to the model's length."
     )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        1024, description="Clients at once; beyond, the one that has idled longest is let go."
+    )
+    read_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="Longest a client may take to send a request."
+    )
     graceful_timeout_s: Annotated[int, Field(ge=1)] = Field(30, description="Time for open requests at shutdown.")
     trusted_proxies: str | None = Field(
         None,

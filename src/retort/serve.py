@@ -4,27 +4,27 @@ The worker listens at once: until its model has given its golden logits it lives
 (`/readyz`, `/predict`: 503).
 """
 
-import contextlib
-import http.client
-import json
+from __future__ import annotations
+
 import os
+import signal
 import socket
 import sys
 import threading
-import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker
 
 from retort.artifact import load_pointed
 from retort.config import ServeSettings
 from retort.errors import RetortError
 
-KEEP_ALIVE_S = 30
-HEARTBEAT_TIMEOUT_S = 120  # of the worker's main loop; requests may take longer
+if TYPE_CHECKING:
+    from retort.engine.registry import Registry
+
+HEARTBEAT_TIMEOUT_S = 60  # of the worker's event loop, which never waits; requests may take longer
 BACKLOG = 1024
 
 
@@ -56,9 +56,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, told what to do by `ServeSettings` alone: it reads no file and no variable of its own."""
 
     def __init__(self, settings: ServeSettings, listener: socket.socket) -> None:
-        self._settings, self._address = settings, listener.getsockname()[:2]
+        self.settings, self._address = settings, listener.getsockname()[:2]
         self._file_descriptor = listener.detach()  # gunicorn closes it
         self._is_verified = True  # by `serve`, a moment ago
+        self._watcher: Any = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -67,14 +68,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._file_descriptor}",
             "workers": 1,
             "worker_class": _Worker,
-            "threads": min(self._settings.max_requests, 64),
-            "keepalive": KEEP_ALIVE_S,
             "timeout": HEARTBEAT_TIMEOUT_S,
-            "graceful_timeout": self._settings.graceful_timeout_s,
+            "graceful_timeout": self.settings.graceful_timeout_s,
             "loglevel": "warning",
             "proc_name": "retort",
             "control_socket_disable": True,
             "child_exit": self._expect_change,
+            "worker_exit": self._stop_watching,
         }
         if os.access("/dev/shm", os.W_OK):  # noqa: S108  (a heartbeat file on a disk can block the worker)
             wanted["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
@@ -87,19 +87,21 @@ class _Server(BaseApplication):  # type: ignore[misc]
         from retort.app import create_app  # here, so that the master holds neither Flask nor the runtime
         from retort.engine.processors import count_processors
         from retort.engine.registry import open_registry
+        from retort.engine.watcher import Watcher
 
-        settings = self._settings
+        settings = self.settings
         n_threads = settings.n_threads or count_processors()
         os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
-        registry = open_registry(settings)
-        threading.Thread(target=self._load_model, args=[registry], daemon=True).start()
-        return create_app(settings, registry)
+        self.registry: Registry = open_registry(settings)
+        self._watcher = Watcher(self.registry)
+        threading.Thread(target=self._load_model, args=[self.registry], daemon=True).start()
+        return create_app(settings, self.registry)
 
-    def _expect_change(self, arbiter: Arbiter, worker: ThreadWorker) -> None:
+    def _expect_change(self, arbiter: Arbiter, worker: Worker) -> None:
         """Called by gunicorn when a worker is gone: its successor comes later, and the files may not be the same."""
         self._is_verified = False
 
-    def _load_model(self, registry: Any) -> None:
+    def _load_model(self, registry: Registry) -> None:
         """A worker without a model ends the server: started again, it would fail again."""
         try:
             version = registry.load(verify=not self._is_verified).artifact.version
@@ -108,57 +110,28 @@ class _Server(BaseApplication):  # type: ignore[misc]
             os._exit(Arbiter.WORKER_BOOT_ERROR)
         host, port = self._address
         _say(f"Serving {version} on http://{f'[{host}]' if ':' in host else host}:{port}")
+        self._watcher.start()
+
+    def _stop_watching(self, arbiter: Arbiter, worker: Worker) -> None:
+        """Called by gunicorn in the worker, at its end: a process must not end while the runtime builds a model."""
+        if self._watcher is not None:
+            self._watcher.stop()
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with our envelope and log line for what is no HTTP, and a door that closes."""
+class _Worker(Worker):  # type: ignore[misc]
+    """gunicorn's part of the process that serves: it is made in the parent, and lives in the child."""
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Called by gunicorn.  A worker that stops takes in who already waits and then refuses at once; left open, the
-        socket would let clients wait for an answer that never comes."""
-        super().set_accept_enabled(enabled)
-        if self.alive or enabled:
-            return
-        for listener in self.sockets:
-            if listener.sock is None:  # closed already: the signal came while gunicorn had too many connections
-                continue
-            listener.setblocking(False)
-            n_before = -1
-            while n_before < self.nr_conns:
-                n_before = self.nr_conns
-                self.accept(listener)
-            listener.close()
+    def init_signals(self) -> None:
+        """Called by gunicorn.  The server takes signals once it runs; until then they end the process."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Called by gunicorn for what the application never saw."""
-        from retort.api.errors import build_envelope
+    def run(self) -> None:
+        """Called by gunicorn, in the child."""
+        from retort.server.server import Server
 
-        status, error_type, message = _explain(exc)
-        if status == 500:
-            self.log.error("a request failed", exc_info=exc)
-        request_id = uuid.uuid4().hex
-        _answer(client, status, request_id, build_envelope(error_type, message, request_id))
-        self.wsgi.extensions["access_log"].write(status, request_id, addr[0] if addr else None)
-
-
-def _explain(error: Exception) -> tuple[int, str, str]:
-    if isinstance(error, LimitRequestLine):
-        return 414, "AddressTooLong", "Expected a shorter address; predictions are at POST /predict."
-    if isinstance(error, LimitRequestHeaders):
-        return 431, "HeadersTooLong", "Expected fewer or shorter headers."
-    if isinstance(error, ParseException):
-        return 400, "NotHttp", "Expected a request in HTTP/1.1; this one could not be read."
-    return 500, "InternalError", "Something went wrong here; the server's log says what."
-
-
-def _answer(client: socket.socket, status: int, request_id: str, envelope: dict[str, str]) -> None:
-    body = json.dumps(envelope).encode()
-    head = (
-        f"HTTP/1.1 {status} {http.client.responses[status]}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
-    )
-    with contextlib.suppress(OSError):  # the client may be gone
-        client.sendall(head.encode() + body)
+        listeners = [listener.sock for listener in self.sockets]
+        Server(self.wsgi, self.app.registry, self.app.settings, listeners, self.notify).run()
 
 
 def _say(line: str) -> None:

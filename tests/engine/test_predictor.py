@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from artifacts import tiny_artifact, tiny_tokenizer
+from retort.engine.loading import load_predictor
 from retort.engine.predictor import Predictor, run_encodings
-from retort.engine.registry import load_predictor
 from retort.engine.session import open_session
 from retort.errors import InvalidInput, TooManyTokens
 from retort.tasks import Input

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from google_checkpoint import run_bert_for_tf2, write_google_folder
 
-from retort.engine.registry import load_predictor
+from retort.engine.loading import load_predictor
 from retort.errors import BadCheckpoint
 from retort.importer import import_legacy
 from retort.model.encoder import Encoder

@@ -10,7 +10,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ MIN_FILL = 0.5  # an encoding joins a batch whose width it fills at least half
 MIN_SPLIT_TOKENS = 128  # smaller batches are not worth a second stream
 
 
+TOO_LATE = "The time for this request ran out before it was answered."
 _NOTHING = np.zeros(0, np.float32)  # where no logits are yet, or never
 
 
@@ -47,8 +48,8 @@ class BatchLimits:
 class Job:
     """The encodings of one request, on their way.  Made by `Batcher.submit`."""
 
-    __slots__ = ("_batcher", "_done", "batched_tokens", "deadline", "error", "failures", "finished_s", "n_left",
-                 "n_tokens", "rows", "started_s", "submitted_s", "waiting_tokens")  # fmt: skip
+    __slots__ = ("_batcher", "_call", "_done", "batched_tokens", "deadline", "error", "failures", "finished_s",
+                 "n_left", "n_tokens", "rows", "started_s", "submitted_s", "waiting_tokens")  # fmt: skip
 
     def __init__(self, batcher: "Batcher", encodings: Sequence[Encoding], deadline: float | None) -> None:
         self._batcher, self.deadline = batcher, deadline
@@ -62,18 +63,33 @@ class Job:
         self.started_s = self.finished_s = math.inf
         self._done = threading.Lock()
         self._done.acquire()
+        self._call: Callable[[], None] | None = None
 
     def wait(self) -> None:
-        """Until each encoding has its logits in `rows`, or its exception in `failures`.
+        """Until each encoding has its logits in `rows`, or its exception in `failures`; or until the deadline.
 
         Raises DeadlinePassed, ClientLeft, ModelNotReady: the whole is off; what was not yet computed never is.
         """
         left_s = -1.0 if self.deadline is None else max(0.0, self.deadline - time.perf_counter())
         if not self._done.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
-            self._batcher.drop(self, DeadlinePassed("The time for this request ran out before it was answered."))
+            self.expire()
             self._done.acquire()
+        self.check()
+
+    def on_done(self, call: Callable[[], None]) -> None:
+        """Have `call` called, once, when there is nothing more to wait for: from any thread, and it must be quick."""
+        if self._batcher.is_open(self, call):
+            return
+        call()
+
+    def check(self) -> None:
+        """Raises what `wait` raises."""
         if self.error is not None:
             raise self.error
+
+    def expire(self) -> None:
+        """Its time is over."""
+        self._batcher.drop(self, DeadlinePassed(TOO_LATE))
 
     def cancel(self) -> None:
         """Nobody waits any more."""
@@ -83,6 +99,8 @@ class Job:
         """Wake who waits; for the batcher."""
         self.finished_s = time.perf_counter()
         self._done.release()
+        if self._call is not None:
+            self._call()
 
 
 class _Entry(NamedTuple):
@@ -148,6 +166,13 @@ class Batcher:
         with self._lock:
             if job.n_left and job.error is None:
                 self._drop(job, error)
+
+    def is_open(self, job: Job, call: Callable[[], None]) -> bool:
+        """Whether a job is not done; then `call` will be called when it is."""
+        with self._lock:
+            is_open = job.n_left > 0 and job.error is None
+            job._call = call if is_open else None
+        return is_open
 
     def stuck_s(self) -> float:
         """For how long the slowest stream has been at one batch."""
@@ -267,7 +292,7 @@ class Batcher:
         while heap:
             job = heap[0].job
             if job.error is None and job.deadline is not None and job.deadline <= now:
-                self._drop(job, DeadlinePassed("The time for this request ran out before it was answered."))
+                self._drop(job, DeadlinePassed(TOO_LATE))
             if job.error is None:
                 return True
             heapq.heappop(heap)

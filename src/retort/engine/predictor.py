@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from retort.artifact import Artifact
-from retort.engine.batcher import Batcher, BatchLimits, Job
+from retort.engine.batcher import TOO_LATE, Batcher, BatchLimits, Job
 from retort.engine.metrics import Metrics
 from retort.engine.session import Session
 from retort.errors import DeadlinePassed, TooManyTokens
@@ -43,6 +43,16 @@ class Answered:
     compute_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Inputs on their way through the batcher."""
+
+    job: Job
+    encodings: Sequence[Sequence[Encoding]]
+    n_tokens: Sequence[int]
+    tokenization_s: float
+
+
 class Predictor:
     """One model, ready to answer.  Threads may share it."""
 
@@ -65,31 +75,51 @@ class Predictor:
         deadline: float | None = None,
         watch: Watch | None = None,
     ) -> Answered:
-        """One answer for each input, in their order.  `deadline` is in seconds of `time.perf_counter`.
+        """One answer for each input, in their order.
+
+        Raises what `begin` raises; later: DeadlinePassed; ClientLeft, where `watch` said so.
+        """
+        pending = self.begin(inputs, max_tokens, deadline)
+        if watch is not None:
+            watch(pending.job.cancel)
+        pending.job.wait()
+        return self.finish(pending)
+
+    def begin(self, inputs: Sequence[Input], max_tokens: int | None = None, deadline: float | None = None) -> Pending:
+        """Encode and queue; whoever waits for the job has `finish` make answers of it.  `deadline` is in seconds of
+        `time.perf_counter`.
 
         Raises, before anything is computed: TooManyTokens, naming the index: together they have more than
-        `max_tokens`; InvalidInput, naming the index: a pair that the model cannot read; Overloaded.
-        Raises later: DeadlinePassed; ClientLeft, where `watch` said so.
+        `max_tokens`; InvalidInput, naming the index: a pair that the model cannot read; Overloaded; DeadlinePassed.
         """
-        served, start = self.artifact.served, time.perf_counter()
+        start = time.perf_counter()
         if deadline is not None and deadline <= start:
             self._metrics.dropped(DeadlinePassed.__name__)
-            raise DeadlinePassed("The time for this request ran out before it was answered.")
-        found = served.encode(inputs, self.tokenizer)
+            raise DeadlinePassed(TOO_LATE)
+        found = self.artifact.served.encode(inputs, self.tokenizer)
         n_tokens = [sum(map(len, encodings)) for encodings in found]
         _check_total(n_tokens, max_tokens)
-        tokenized = time.perf_counter()
+        tokenization_s = time.perf_counter() - start
         job = self.batcher.submit([e for encodings in found for e in encodings], deadline)
-        if watch is not None:
-            watch(job.cancel)
-        job.wait()
-        answers, end = [], 0
-        for encodings, n in zip(found, n_tokens, strict=True):
-            start_row, end = end, end + len(encodings)
-            answers.append(self._answer(job, range(start_row, end), n, any(e.truncated for e in encodings)))
-        started, finished = min(job.started_s, job.finished_s), job.finished_s
+        return Pending(job, found, n_tokens, tokenization_s)
+
+    def finish(self, pending: Pending) -> Answered:
+        """Logits become answers.
+
+        Raises DeadlinePassed, ClientLeft, ModelNotReady: the job is off.
+        """
+        job, answers, end = pending.job, [], 0
+        job.check()
+        for encodings, n_tokens in zip(pending.encodings, pending.n_tokens, strict=True):
+            start, end = end, end + len(encodings)
+            answers.append(self._answer(job, range(start, end), n_tokens, any(e.truncated for e in encodings)))
+        started = min(job.started_s, job.finished_s)
         answered = Answered(
-            tuple(answers), tokenized - start, started - job.submitted_s, finished - started, job.batched_tokens
+            tuple(answers),
+            pending.tokenization_s,
+            started - job.submitted_s,
+            job.finished_s - started,
+            job.batched_tokens,
         )
         self._metrics.predicted(
             len(answers),

@@ -4,6 +4,8 @@ import math
 import os
 from pathlib import Path
 
+from retort.engine.cgroups import cgroup_folders, read_line
+
 
 def count_processors(root: Path = Path("/")) -> int:
     """At least 1: the smaller of the allowed cores (affinity) and the cgroup's CPU quota, version 2 or 1.
@@ -21,32 +23,14 @@ def _allowed_cores() -> int:
 
 
 def _quotas(root: Path) -> list[int]:
-    """Of every cgroup this process is in, from its own up to the root: each of them limits."""
-    mount = root / "sys/fs/cgroup"
-    found: list[int] = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = ["", "", *line.split(":", 2)][-3:]
-        top = mount / controllers if "cpu" in controllers.split(",") else mount
-        own = top / path.lstrip("/")
-        for folder in [own, *own.parents]:
-            found += _quota(folder)
-            if folder == mount:
-                break
-    return [*found, *_quota(mount), *_quota(mount / "cpu")]  # a container sees its own cgroup at the root
+    return [quota for folder in cgroup_folders(root, "cpu") for quota in _quota(folder)]
 
 
 def _quota(folder: Path) -> list[int]:
-    limit, _, period = _read(folder / "cpu.max").partition(" ")  # version 2: "200000 100000" or "max 100000"
+    limit, _, period = read_line(folder / "cpu.max").partition(" ")  # version 2: "200000 100000" or "max 100000"
     if not limit:
-        limit, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        limit, period = read_line(folder / "cpu.cfs_quota_us"), read_line(folder / "cpu.cfs_period_us")
     try:
         return [max(1, math.ceil(int(limit) / int(period)))] if int(limit) > 0 else []
     except (ValueError, ZeroDivisionError):  # "max", or no such file
         return []
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

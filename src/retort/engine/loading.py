@@ -1,0 +1,140 @@
+"""An artifact becomes a predictor that proved itself, or one message that names the damaged file."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from retort.artifact import Artifact, load_artifact
+from retort.disk import read_json
+from retort.engine.batcher import BatchLimits
+from retort.engine.metrics import Metrics
+from retort.engine.predictor import Predictor, run_encodings
+from retort.engine.session import Session, open_session
+from retort.errors import BadArtifact, BadCheckpoint, InvalidInput
+from retort.tasks.base import Floats, Input
+from retort.tokenization.batch import collate
+from retort.tokenization.encoding import Encoding
+from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
+
+GOLDEN = "golden.jsonl"
+# How far a logit may lie from its golden value, as a share of the largest one: fp32 kernels differ by rounding between
+# processors, 8-bit ones by more (each rounds its activations to what its instructions take).
+TOLERANCES = {"model.onnx": 1e-3}
+LOOSE_TOLERANCE = 0.1
+
+LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # the runtime prepares for each shape it meets
+MAX_WARM_UP_S = 5.0
+
+Pause = Callable[[float], None]  # told how many seconds of the processor were just taken; may wait, may raise
+
+
+def _no_pause(busy_s: float) -> None:
+    pass
+
+
+def load_predictor(
+    artifact: Artifact,
+    n_threads: int = 0,
+    limits: BatchLimits | None = None,
+    metrics: Metrics | None = None,
+    pause: Pause = _no_pause,
+) -> Predictor:
+    """A predictor that gave its golden logits and has met batches of every size.
+
+    Raises BadArtifact, naming the file.
+    """
+    tokenizer = _load_tokenizer(artifact.path)
+    session = open_session(artifact.path / artifact.served.graph, n_threads)
+    try:
+        _replay_golden(session, tokenizer, load_artifact(artifact.path, verify=False), pause)  # not cut by a pointer
+        _warm_up(session, tokenizer, artifact, pause)
+    except BaseException:
+        session.close()
+        raise
+    return Predictor(artifact, session, tokenizer, limits, metrics)
+
+
+def _load_tokenizer(folder: Path) -> Tokenizer:
+    try:
+        tokenizer = load_tokenizer(folder / "tokenizer.json")
+    except BadCheckpoint as e:
+        raise BadArtifact(str(e)) from e
+    n_known = read_json(folder / "config.json").get("vocab_size")
+    if type(n_known) is int and tokenizer.vocab_size > n_known:
+        raise BadArtifact(
+            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens where the model knows {n_known}: it is "
+            "another model's."
+        )
+    return tokenizer
+
+
+def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause) -> None:
+    """On every stream: the largest batch, one text of each length, full batches of each length while there is time."""
+    longest, n_tokens = artifact.served.max_seq_len, session.max_batch_tokens
+    multiple = session.length_multiple
+    shorter = sorted({-(-length // multiple) * multiple for length in LENGTHS if length < longest})
+    lengths = [*(length for length in shorter if length < longest), longest]
+    shapes = [(max(1, n_tokens // longest), longest), *((1, n) for n in lengths)]
+    shapes += [(n_tokens // n, n) for n in lengths if n_tokens // n > 1]
+    start = time.perf_counter()
+    for number, (n_texts, length) in enumerate(shapes):
+        for _ in range(session.n_streams):  # who takes turns
+            begun = time.perf_counter()
+            if number and begun - start > MAX_WARM_UP_S:
+                return
+            batch = [Encoding([tokenizer.cls_id] * length, length)] * n_texts
+            try:
+                session.run(collate(batch, tokenizer.pad_id))
+            except Exception as e:  # whatever the runtime makes of a graph that knows fewer positions
+                raise BadArtifact(
+                    f"{artifact.path / artifact.served.graph} does not run on {n_texts} texts of {length} tokens: {e}"
+                ) from e
+            pause(time.perf_counter() - begun)
+
+
+def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause) -> None:
+    file, graph = artifact.path / GOLDEN, artifact.path / artifact.served.graph
+    tolerance = TOLERANCES.get(artifact.served.graph, LOOSE_TOLERANCE)
+    n_labels = len(artifact.served.labels)
+    number = 0
+    for number, given, expected in _read_golden(file, artifact):
+        start = time.perf_counter()
+        try:
+            (encodings,) = artifact.served.encode([given], tokenizer)
+            found = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+        except Exception as e:  # whatever the runtime makes of a graph and a tokenizer that do not fit
+            raise BadArtifact(f"{graph} does not run on {file}, line {number}: {e}") from e
+        pause(time.perf_counter() - start)
+        if not found.shape == expected.shape == (n_labels,):
+            raise BadArtifact(
+                f"Expected {n_labels} logits, one a label; {graph} gives {found.size}, {file}, line {number} "
+                f"has {expected.size}."
+            )
+        distance = float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
+        if not distance <= tolerance:  # also when it is NaN
+            raise BadArtifact(
+                f"{graph} does not give the logits of {file}, line {number}: they are {distance:.2g} away where "
+                f"{tolerance} is allowed. Serve another model, or train this one again."
+            )
+    if not number:
+        raise BadArtifact(f"{file} is empty; a model is served only after it gave the logits it must give.")
+
+
+def _read_golden(file: Path, artifact: Artifact) -> Iterator[tuple[int, Input, Floats]]:
+    """Number of the line, input, logits."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold other line ends
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadArtifact(f"Cannot read {file}: {e}.") from e
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            given, logits = artifact.task.parse(fields), np.asarray(fields["logits"], np.float32)
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as e:
+            raise BadArtifact(f"{file}, line {number} is damaged: {e!r}.") from e
+        yield number, given, logits

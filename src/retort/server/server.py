@@ -1,0 +1,216 @@
+"""An event loop reads requests and sends answers, threads run the application in between.
+
+A request reaches a thread only when it is whole and a thread is free; otherwise it is refused at once, so there is no
+queue but the batcher's, and slow or idle clients cost nothing but a socket.  Requests that only look (GET) have threads
+of their own: probes answer at any load.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import uvloop
+from flask import Flask
+
+from retort.api.access_log import UNMATCHED, AccessLog, choose_request_id
+from retort.config import ServeSettings
+from retort.engine.registry import Registry
+from retort.server.connection import Connection, Fault, State
+from retort.server.exchange import Address, Exchange, build_environ, format_error, run_application
+from retort.server.threads import ThreadPool
+
+TICK_S = 0.5
+KEEP_ALIVE_S = 30.0
+DRAIN_TICK_S = 0.02
+LINGER_S = 2.0  # for who has got the last answer; and while stopping, for requests that are already on their way
+MAX_KEPT_BYTES = 256 * 2**20  # of bodies that are not whole yet, all connections together
+N_LOOKING_THREADS = 4
+MAX_LOOKING = 256
+SPARE_FILES = 64  # besides connections
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """One process that serves `app` on `listeners` until it is told to stop.
+
+    `notify` is called every `TICK_S`: whoever does not hear it any more may take the process for stuck.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        registry: Registry,
+        settings: ServeSettings,
+        listeners: Sequence[socket.socket],
+        notify: Callable[[], None],
+    ) -> None:
+        self._app, self._registry, self._settings = app, registry, settings
+        self._listeners, self._notify = listeners, notify
+        self._address: Address = listeners[0].getsockname()[:2]
+        self._access_log: AccessLog = app.extensions["access_log"]
+        self._endpoints = {rule.rule for rule in app.url_map.iter_rules() if not rule.arguments}
+        self.max_body_bytes = settings.max_body_bytes
+        self._max_connections = _raise_file_limit(settings.max_connections)
+        self._connections: set[Connection] = set()
+        self._predicting = ThreadPool("predict", settings.max_requests, settings.max_requests)
+        self._looking = ThreadPool("look", N_LOOKING_THREADS, MAX_LOOKING)
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
+        self._stopping_since = math.inf
+        self._parent = os.getppid()
+
+    def run(self) -> None:
+        """Serve until SIGTERM, then answer what was accepted; other signals to stop end the process at once."""
+        uvloop.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self._loop.add_signal_handler(number, partial(self._stop, number))
+        for number in (signal.SIGUSR1, signal.SIGWINCH, signal.SIGHUP):
+            self._loop.add_signal_handler(number, lambda: None)
+        for listener in self._listeners:
+            listener.setblocking(False)
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+        while not self._stopped.is_set():
+            self._tick()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), TICK_S)
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+            self._accept(listener)  # who already waits
+            listener.close()
+        await self._drain()
+
+    def _stop(self, number: int) -> None:
+        if number != signal.SIGTERM:  # somebody is impatient
+            os._exit(0)
+        self._stopped.set()
+
+    async def _drain(self) -> None:
+        """Let every accepted request have its answer, within `graceful_timeout_s`."""
+        self._stopping_since = time.monotonic()
+        end = self._stopping_since + self._settings.graceful_timeout_s
+        while (self._connections or self._tasks) and time.monotonic() < end:
+            self._tick()
+            await asyncio.sleep(DRAIN_TICK_S)
+        for connection in list(self._connections):
+            connection.abort()
+        self._registry.close()
+
+    def _tick(self) -> None:
+        """Say that this process lives, and close what takes too long."""
+        self._notify()
+        if os.getppid() != self._parent:
+            self._stopped.set()
+        if (stuck_s := self._registry.stuck_s()) > self._settings.stall_timeout_s + 2 * TICK_S:
+            log.error("A batch has been running for %.0f s; this process ends and another takes its place.", stuck_s)
+            os._exit(1)
+        now = time.monotonic()
+        is_stopping = now >= self._stopping_since
+        for connection in list(self._connections):
+            connection.is_stopping = is_stopping
+            self._check(connection, now)
+
+    def _check(self, connection: Connection, now: float) -> None:
+        age_s = now - connection.since
+        if connection.state is State.READING and age_s > self._settings.read_timeout_s:
+            connection.time_out()
+        elif connection.state is State.LINGERING:
+            if now - connection.heard > LINGER_S or age_s > self._settings.read_timeout_s:
+                connection.abort()
+        elif connection.state is State.IDLE and age_s > KEEP_ALIVE_S:
+            connection.abort()  # also when it does not take its last answer
+        elif connection.state is State.IDLE and min(age_s, now - self._stopping_since) > LINGER_S:
+            connection.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:  # nobody is left, or no file descriptor
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._connect(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, client: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(lambda: Connection(self), client)
+
+    # Connections call these.
+
+    def opened(self, connection: Connection) -> None:
+        """Called by the connection.  When there are too many, the one that has waited longest goes, idle ones first."""
+        self._connections.add(connection)
+        if len(self._connections) > self._max_connections:
+            waiting = [c for c in self._connections if c.state is not State.ANSWERING]
+            min(waiting, key=lambda c: (c.state is not State.IDLE, c.since)).abort()
+
+    def closed(self, connection: Connection) -> None:
+        """Called by the connection."""
+        self._connections.discard(connection)
+
+    def has_room_for(self, n_bytes: int) -> bool:
+        """Called by the connection."""
+        return n_bytes + sum(c.kept_bytes for c in self._connections) <= MAX_KEPT_BYTES
+
+    def handle(self, connection: Connection, exchange: Exchange) -> None:
+        """Called by the connection: give the request to a thread, or refuse it."""
+        pool = self._looking if exchange.method in ("GET", "HEAD", "OPTIONS") else self._predicting
+        if pool.start(partial(self._run, connection, exchange, pool)):
+            return
+        self._registry.metrics.refused("requests")
+        fault = Fault(429, "Overloaded", "More requests are waiting than can be answered soon; try again later.")
+        connection.respond(exchange, self._answer(fault, connection, exchange))
+
+    def refuse(self, connection: Connection, fault: Fault) -> bytes:
+        """Called by the connection."""
+        return self._answer(fault, connection, None)
+
+    def _answer(self, fault: Fault, connection: Connection, exchange: Exchange | None) -> bytes:
+        request_id = choose_request_id(exchange.header(b"x-request-id") if exchange else "")
+        self._access_log.write(
+            fault.status,
+            request_id,
+            connection.peer[0],
+            endpoint=exchange.path if exchange and exchange.path in self._endpoints else UNMATCHED,
+            user_agent=exchange.header(b"user-agent") if exchange else "",
+        )
+        keep_alive = exchange is not None and exchange.keep_alive and not connection.is_stopping
+        return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive)
+
+    def _run(self, connection: Connection, exchange: Exchange, pool: ThreadPool) -> None:
+        """In a thread."""
+        keep_alive = exchange.keep_alive and not connection.is_stopping
+        try:
+            answer = run_application(self._app, build_environ(exchange, self._address, connection.peer), keep_alive)
+        except Exception:
+            log.exception("a request failed")
+            fault = Fault(500, "InternalError", "Something went wrong here; the server's log says what.")
+            answer = self._answer(fault, connection, exchange)
+        self._loop.call_soon_threadsafe(self._finish, connection, exchange, answer, pool)
+
+    def _finish(self, connection: Connection, exchange: Exchange, answer: bytes, pool: ThreadPool) -> None:
+        pool.done()
+        connection.respond(exchange, answer)
+
+
+def _raise_file_limit(max_connections: int) -> int:
+    """As many connections as file descriptors allow, at most `max_connections`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_connections + SPARE_FILES
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(max_connections, soft - SPARE_FILES))
