@@ -21,6 +21,7 @@ SERVERS_OWN = {  # what is answered before an address is looked at
     431: "HeadersTooLong: more or longer headers than are read.",
     500: "InternalError: a fault of ours; the server's log has it under the request's id.",
 }
+HEADERS_OF_REFUSALS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 UNREAD = 499  # its client has left
 
 SECURITY_SCHEMES = {
@@ -102,7 +103,7 @@ def _build_responses(operation: Operation, is_named: bool, schemas: dict[str, An
     if operation.is_cached:
         responses["304"] = {"description": "The one that `If-None-Match` names.", "headers": success["headers"]}
     for status, sentences in sorted(_refusals(operation, is_named).items()):
-        headers = _references("X-Request-Id", *(["Retry-After"] if status in (429, 503) else []))
+        headers = _references("X-Request-Id", *HEADERS_OF_REFUSALS.get(status, ()))
         content = {"application/json": {"schema": {"$ref": _reference(Envelope)}}}
         responses[str(status)] = {"description": "\n".join(sentences), "headers": headers, "content": content}
     return responses
@@ -155,6 +156,7 @@ def _headers() -> dict[str, Any]:
     return {
         "X-Request-Id": header("The id that the log knows this request by.", "string", required=True),
         "Retry-After": header("Seconds after which it is worth trying again.", "integer", required=True),
+        "WWW-Authenticate": header("How a key is sent.", "string"),
         **{name: header(description, "number") for name, description in _BILL.items()},
     }
 
