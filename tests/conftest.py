@@ -9,6 +9,7 @@ from artifacts import tiny_artifact
 from retort.app import create_app
 from retort.artifact import Artifact, load_pointed
 from retort.config import ServeSettings
+from retort.engine.registry import Registry
 
 
 @pytest.fixture
@@ -30,6 +31,14 @@ def served_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models_dir = tmp_path_factory.mktemp("models")
     tiny_artifact(models_dir)
     return models_dir
+
+
+@pytest.fixture(scope="session")
+def loaded(served_dir: Path) -> Registry:
+    """A registry that answers, for applications of many settings; whoever counts takes one of their own."""
+    registry = Registry(served_dir, n_threads=1)
+    registry.load()
+    return registry
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,7 @@ def test_serving_imports_no_tensorflow_and_nothing_happens_at_import(tmp_path: P
         "from retort.config import ServeSettings\n"
         f"retort.app.create_app(ServeSettings(models_dir={str(tmp_path)!r}))\n"
         "assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'onnx', 'pyarrow'} & set(sys.modules)\n"
+        "assert 'opentelemetry' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

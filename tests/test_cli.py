@@ -82,3 +82,13 @@ def test_settings_that_contradict_each_other_are_refused():
     result = run("train", "--min-learn-rate", "0.1", "--max-learn-rate", "0.01")
     assert result.exit_code == 2
     assert "--min-learn-rate" in result.output
+
+
+@pytest.mark.parametrize("setting", ["API_KEYS", "ADMIN_KEYS"])
+def test_keys_are_shown_neither_in_errors_nor_in_help(setting):
+    bad = run("serve", **{f"RETORT_{setting}": "a-key-that-is-long-enough,secret"})
+    assert bad.exit_code == 2
+    assert "16" in bad.output
+    assert "key 2 of 2" in bad.output
+    assert "secret" not in bad.output
+    assert "secret" not in run("serve", "--help", **{f"RETORT_{setting}": "a-secret-that-is-long"}).output

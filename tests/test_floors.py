@@ -14,12 +14,13 @@ SOURCE = ROOT / "src" / "retort"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "config", "platforms"},
+    {"errors", "config", "platforms", "durations"},
     {"data", "tokenization", "disk"},
     {"tasks"},
     {"artifact", "pointer"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "train", "importer", "serve", "server", "app", "__main__"},
+    {"cli", "train", "importer", "predict", "scored", "choices", "unfinished", "progress"}
+    | {"serve", "server", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.

@@ -30,18 +30,18 @@ class Server:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.port = 0
+        self.said: list[str] = []  # before it was ready
         self.wait_until_ready()
 
     def wait_until_ready(self) -> str:
         """The line that says what is served and where."""
         assert self.process.stderr is not None
-        said = []
         for line in self.process.stderr:
             if line.startswith("Serving "):
                 self.port = int(line.rsplit(":", 1)[1])
                 return line
-            said.append(line)
-        raise AssertionError("".join(said))
+            self.said.append(line)
+        raise AssertionError("".join(self.said))
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -354,3 +354,43 @@ def test_what_it_says_goes_to_stderr_and_stdout_may_be_closed(models_dir: Path) 
             assert server.ask("POST", "/predict", {"x": "java"})[0] == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
+
+
+KEY = "key-of-a-team-1234"
+
+
+@pytest.mark.parametrize(
+    ("options", "n_warnings"),
+    [(("--host", "0.0.0.0"), 1), (("--host", "0.0.0.0", "--api-keys", KEY), 0), (("--host", "localhost"), 0)],  # noqa: S104
+)
+def test_an_address_that_everybody_reaches_without_a_key_is_said(
+    models_dir: Path, options: tuple[str, ...], n_warnings: int
+) -> None:
+    with serving(models_dir, *options) as server:
+        assert ["no API keys are set" in line for line in server.said] == [True] * n_warnings
+
+
+def test_a_server_with_keys_lets_in_who_has_one_and_shows_none(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETORT_API_KEYS", KEY)
+    with serving(models_dir) as server:
+        assert server.ask("GET", "/readyz")[0] == 200
+        assert server.ask("POST", "/predict", {"x": "java"})[0] == 401
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+        connection.request("POST", "/predict", json.dumps({"x": "java"}), headers)
+        assert connection.getresponse().status == 200
+        connection.close()
+        _, lines, err = server.stop()
+    assert KEY not in json.dumps(lines) + err + "".join(server.said)
+    assert [line["key_id"] is None for line in lines] == [True, True, False]
+
+
+def test_a_file_of_keys_that_cannot_be_read_ends_the_start(models_dir: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "0", "--models-dir", str(models_dir), "--admin-keys-file", str(models_dir / "gone")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert str(models_dir / "gone") in done.stderr

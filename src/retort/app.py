@@ -4,24 +4,30 @@ from flask import Flask
 
 from retort.api.access_log import AccessLog
 from retort.api.answering import add_bill
+from retort.api.cors import Cors
 from retort.api.docs import build_docs
 from retort.api.errors import register_errors
+from retort.api.gate import Gate
 from retort.api.health import build_health
 from retort.api.hugging_face import build_hugging_face
+from retort.api.input_log import build_input_log
+from retort.api.metrics import build_metrics
 from retort.api.open_inference import build_open_inference
 from retort.api.predict import build_predict
 from retort.api.proxies import trust_proxies
+from retort.api.rate import RateLimit
 from retort.api.sagemaker import build_sagemaker
 from retort.api.tensorflow_serving import build_tensorflow_serving
+from retort.api.tracing import register_tracing
 from retort.api.vertex import build_vertex
-from retort.config import ServeSettings, parse_networks
+from retort.config import ServeSettings, parse_networks, split_list
 from retort.engine.registry import Registry, open_registry
 
 
 def create_app(settings: ServeSettings | None = None, registry: Registry | None = None) -> Flask:
     """Serve what `registry` holds, now or later; without one, the pointed model, loaded here.
 
-    Raises BadArtifact: that model is damaged or missing.
+    Raises BadArtifact: that model is damaged or missing; BadUsage: a file of keys cannot be read.
     """
     settings = settings or ServeSettings()
     if registry is None:
@@ -30,14 +36,22 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     app = Flask("retort", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = True
-    AccessLog(registry.metrics).register(app)
+    gate = Gate(settings)
+    AccessLog(registry.metrics, build_input_log(settings), has_keys=bool(gate)).register(app)
     app.after_request(add_bill)
     register_errors(app)
+    register_tracing(app)
+    if origins := split_list(settings.cors_origins or ""):
+        Cors(origins).register(app)  # a preflight brings no key
+    gate.register(app)
+    if settings.rate_limit_per_minute:
+        RateLimit(settings.rate_limit_per_minute, gate.is_open, registry.metrics).register(app)
     app.register_blueprint(build_vertex(registry, settings))
     app.register_blueprint(build_health(registry, settings.stall_timeout_s))
+    app.register_blueprint(build_metrics(registry.metrics))
     for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
         app.register_blueprint(build(registry, settings))
-    app.register_blueprint(build_docs())
+    app.register_blueprint(build_docs(gate))
     if trusted := parse_networks(settings.trusted_proxies or ""):
         app.wsgi_app = trust_proxies(app.wsgi_app, trusted)  # type: ignore[assignment]
     return app

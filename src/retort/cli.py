@@ -3,6 +3,7 @@
 Options are made from the settings' classes, so each is also an environment variable (`RETORT_<NAME>`).
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -17,11 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from retort import __version__
-from retort.config import ServeSettings, Settings, TrainSettings
+from retort.config import PredictSettings, ServeSettings, Settings, TrainSettings
 from retort.errors import BadUsage, RetortError
 
 
@@ -61,7 +62,7 @@ def settings_options(settings: type[Settings]) -> Callable[[Callable[..., Any]],
             try:
                 checked = settings(**{name: value for name, value in chosen.items() if value is not None})
             except ValidationError as e:
-                raise click.UsageError("; ".join(_explain(error) for error in e.errors())) from e
+                raise click.UsageError("; ".join(_explain(error, settings) for error in e.errors())) from e
             return function(checked, **given)
 
         command: Callable[..., Any] = collect
@@ -95,11 +96,12 @@ def _choices(annotation: Any) -> list[str]:
     return [value for part in parts if typing.get_origin(part) is Literal for value in typing.get_args(part)]
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, settings: type[Settings]) -> str:
     if not error["loc"]:  # of several settings together
         return str(error["msg"])
-    name = "--" + str(error["loc"][0]).replace("_", "-")
-    return f"{name}: {error['msg']}, got {error['input']!r}"
+    field = str(error["loc"][0])
+    is_secret = SecretStr in typing.get_args(settings.model_fields[field].annotation)
+    return f"--{field.replace('_', '-')}: {error['msg']}" + ("" if is_secret else f", got {error['input']!r}")
 
 
 @contextmanager
@@ -153,6 +155,27 @@ def serve(settings: ServeSettings) -> None:
     from retort.serve import serve as run
 
     sys.exit(run(settings))
+
+
+@main.command(cls=Command, on_interrupt=" The same command with --resume goes on where it was.")
+@click.argument("file", type=click.Path(path_type=Path))
+@settings_options(PredictSettings)
+@json_option
+def predict(settings: PredictSettings, file: Path, json_output: bool) -> None:
+    """Score FILE (.csv .tsv .jsonl .parquet, also .gz), whatever its size, and write it with predictions."""
+    from retort.choices import STDOUT
+    from retort.predict import predict as run
+
+    if json_output and settings.output == STDOUT:
+        raise click.UsageError("--json and --output - both write to the terminal; choose one of them.")
+    found = run(file, settings, lambda line: click.echo(line, err=True))
+    if json_output:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+    failed = f" ({found.n_failed:,} of them have an error instead)" if found.n_failed else ""
+    click.echo(
+        f"Scored {found.n_rows:,} rows{failed} with {found.model} at {found.texts_per_s:,.0f} texts/s: {found.output}",
+        err=True,
+    )
 
 
 @main.command("import", cls=Command)

@@ -3,25 +3,50 @@
 The command line (`cli.py`), the environment (`RETORT_<FIELD>`) and the README's tables are made from these classes.
 """
 
+import re
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from os import environ
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from retort.platforms import read_platform
 
 LongText = Literal["head", "head_tail", "windows"]
 Pooling = Literal["mean", "cls"]
+LogInputs = Literal["none", "hash", "text"]
 Network = IPv4Network | IPv6Network
 Route = Annotated[str, Field(pattern=r"^/[^<>?#\s]*$")]
+
+KEY = re.compile(r"[!-~]{16,512}")
+ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def parse_networks(text: str) -> list[Network]:
     """Addresses and networks such as `10.0.0.0/8, ::1`.  Raises ValueError, naming the part that is none."""
-    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
+    return [ip_network(part) for part in split_list(text)]
+
+
+def check_keys(keys: Iterable[str]) -> list[str]:
+    """API keys that are long enough not to be guessed.  Raises ValueError, which names a place and never a key."""
+    found = list(keys)
+    if not found:
+        raise ValueError("expected at least one key; there is none")
+    for number, key in enumerate(found, 1):
+        if not KEY.fullmatch(key):
+            raise ValueError(
+                f"expected keys of 16 to 512 ASCII characters without blanks; key {number} of {len(found)} has "
+                f"{len(key)} characters{'' if len(key) < 16 or len(key) > 512 else ', some of them others'}"
+            )
+    return found
+
+
+def split_list(text: str) -> list[str]:
+    """What stands between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -88,6 +113,8 @@ class TrainSettings(Settings):
 class ServeSettings(Settings):
     """What `retort serve` (and so `make start_api`) can be told."""
 
+    model_config = SettingsConfigDict(hide_input_in_errors=True)  # it may be a key
+
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(5000, description="Port to listen on.")
     models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
@@ -130,6 +157,51 @@ class ServeSettings(Settings):
 
     health_route: Route | None = Field(None, description="One more address of /readyz, as Vertex AI wants it.")
     predict_route: Route | None = Field(None, description="One more address for predictions, as Vertex AI asks them.")
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Keys that may predict, separated by commas; everybody may when there is none. Others can see "
+        "options of a running command: prefer the variable or the file.",
+    )
+    api_keys_file: Path | None = Field(
+        None, description="File of such keys, one a line, # begins a comment; read again whenever it changes."
+    )
+    admin_keys: SecretStr | None = Field(
+        None, description="Keys that may do everything; without them there are no addresses below /admin/."
+    )
+    admin_keys_file: Path | None = Field(None, description="File of such keys, like api_keys_file.")
+    public_metrics: bool = Field(False, description="Answer /metrics without a key, too.")
+    cors_origins: str | None = Field(
+        None,
+        description="Origins whose pages may ask from a browser, such as https://app.example, separated by commas, or "
+        "*; none when not given.",
+    )
+    rate_limit_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0, description="Requests a minute for each key, or address where there are no keys; 0: no limit. Then: 429."
+    )
+    log_inputs: LogInputs = Field(
+        "none", description="What the log holds of the texts: nothing, keyed hashes, or their beginnings."
+    )
+    log_inputs_salt: SecretStr | None = Field(
+        None, description="Key of those hashes; drawn anew by each process when not given, so that nobody can guess."
+    )
+
+    @field_validator("api_keys", "admin_keys")
+    @classmethod
+    def _keys_are_long(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None:
+            check_keys(split_list(given.get_secret_value()))
+        return given
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, given: str | None) -> str | None:
+        origins = split_list(given or "")
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("expected origins such as https://app.example or http://localhost:3000, or *")
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("expected * alone, or origins without it")
+        return given
 
     @classmethod
     def settings_customise_sources(
@@ -148,3 +220,24 @@ class ServeSettings(Settings):
     def _proxies_are_networks(cls, given: str | None) -> str | None:
         parse_networks(given or "")
         return given
+
+
+class PredictSettings(Settings):
+    """What `retort predict` can be told, besides the file."""
+
+    output: str | None = Field(
+        None,
+        description="Where predictions go: .csv, .jsonl (both also .gz) or .parquet; - is the terminal or a pipe; "
+        "FILE.predictions.… beside the file when not given.",
+    )
+    models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
+    model: str | None = Field(
+        None, description="A model's folder, or its name in the pointer; else the one that serves."
+    )
+    text_column: str | None = Field(None, description="Column of the text; guessed when not given.")
+    text_pair_column: str | None = Field(None, description="Column of the second text of sentence pairs.")
+    top_k: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Add a column with so many most probable labels of each text."
+    )
+    n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")
+    resume: bool = Field(False, description="Go on with the same command's unfinished output.")

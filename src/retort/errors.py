@@ -9,6 +9,7 @@ RetortError
 ├── TrainingFailed       training cannot go on (NaN loss, full disk)
 ├── BadArtifact          a trained model, or the pointer to it, is damaged or missing
 ├── CannotWrite          a trained model cannot be written (full disk, no permission)
+│   └── CannotWriteOutput  a file of predictions cannot
 ├── ModelNotReady        no model answers yet: it is still being loaded
 ├── InferenceFailed      the model gave no answer to this input; those of its neighbours are sound
 ├── Overloaded           more is waiting than can be answered in time; nothing was computed
@@ -63,6 +64,16 @@ class CannotWrite(RetortError, OSError):
 
     def __str__(self) -> str:
         return f"Cannot write {self.filename}: {self.strerror}. Make room or allow it, or choose another --models-dir."
+
+
+class CannotWriteOutput(CannotWrite):
+    """A file of predictions cannot be written."""
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot write {self.filename}: {self.strerror}. Make room or allow it, or choose another --output; to the "
+            "same one, --resume goes on with what is done."
+        )
 
 
 class ModelNotReady(RetortError):

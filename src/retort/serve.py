@@ -11,12 +11,14 @@ import signal
 import socket
 import sys
 import threading
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from retort.api.keys import load_keys
 from retort.artifact import load_pointed
 from retort.config import ServeSettings
 from retort.errors import RetortError
@@ -31,10 +33,14 @@ BACKLOG = 1024
 def serve(settings: ServeSettings) -> int:
     """Serve until a signal ends it; returns the exit code.
 
-    Raises BadArtifact: the pointed model is missing or damaged; RetortError: the address cannot be listened on.
+    Raises BadArtifact: the pointed model is missing or damaged; RetortError: the address cannot be listened on;
+    BadUsage: a file of keys cannot be read.
     """
     load_pointed(settings.models_dir)  # damage is said before anything starts; so the first worker hashes nothing
+    keys = load_keys(settings)
     listener = _listen(settings.host, settings.port)
+    if not any(keys) and not ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
+        _say("Whoever reaches this address may predict: it is not this machine's alone, and no API keys are set.")
     try:
         _Server(settings, listener).run()
     except SystemExit as e:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hostile import BODIES, ODD
 
 KEYS = ["endpoint", "response", "status_code", "response_time", "user_ip", "user_agent", "request_id", "timestamp",
-        "n_inputs", "n_tokens"]  # fmt: skip
+        "n_inputs", "n_tokens", "trace_id"]  # fmt: skip
 PRIVATE = "zq7secret"
 
 

@@ -17,6 +17,7 @@ from retort.config import ServeSettings
 from retort.engine.registry import Registry
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+KEY = "k" * 32
 UNDESCRIBED = {"/docs", "/docs/{file}"}
 
 
@@ -87,14 +88,14 @@ def test_predictions_may_have_every_status_of_the_table(document: dict[str, Any]
         assert ("Retry-After" in response["headers"]) == (status in ("429", "503"))
 
 
-def test_a_key_is_asked_for_where_keys_are_needed() -> None:
-    from retort.api.openapi import build_document
-
-    app = create_app(ServeSettings(), Registry(Path("models")))
-    for requires_key in (False, True):
-        built = build_document(app, requires_key)
-        assert ({} in built["paths"]["/predict"]["post"]["security"]) is not requires_key
-        assert built["paths"]["/readyz"]["get"]["security"] == []
+@pytest.mark.parametrize("keys", [{}, {"api_keys": KEY}, {"api_keys": KEY, "public_metrics": True}], ids=str)
+def test_a_key_is_asked_for_where_it_says_so(keys: dict[str, Any]) -> None:
+    settings = ServeSettings(health_route="/vertex", predict_route="/vertex:predict", **keys)
+    client = create_app(settings, Registry(Path("models"))).test_client()
+    for path, method, operation in operations(client.get("/openapi.json").get_json()):
+        address = path.replace("{name}", "default").replace("{version}", "1")
+        refused = client.open(address, method=method).status_code == 401
+        assert refused == (operation["security"] != [] and {} not in operation["security"])
 
 
 IN_LIMITS = {name: body for name, (body, status) in BODIES.items() if status == 422 and "surrogate" not in name}

@@ -2,7 +2,8 @@ import io
 
 from reports import make_epoch
 
-from retort.training.progress import DownloadProgress, Listeners, TrainingProgress, format_seconds
+from retort.durations import format_seconds
+from retort.training.progress import DownloadProgress, Listeners, TrainingProgress
 
 
 class Terminal(io.StringIO):

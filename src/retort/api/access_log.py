@@ -1,21 +1,25 @@
 """Each request becomes one line of JSON on stdout, and one in the counters.  Never holds what users wrote, except their
-user agent.
+user agent and what `log_inputs` asks for.
 """
 
 import json
+import os
 import re
 import sys
 import threading
 import time
-import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
+from retort.api.input_log import InputLog
+from retort.api.tracing import follow, parse_traceparent
 from retort.engine.metrics import Metrics
 from retort.engine.registry import DEFAULT
+from retort.tasks.base import Input
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_USER_AGENT = 256
@@ -25,10 +29,13 @@ _turn = threading.Lock()
 
 
 class AccessLog:
-    """Where lines and counts go; the server writes those of requests that never reach the application."""
+    """Where lines and counts go; the server writes those of requests that never reach the application.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    With `describe_inputs` lines have the key `inputs`, where `has_keys` the key `key_id`.
+    """
+
+    def __init__(self, metrics: Metrics, describe_inputs: InputLog | None = None, has_keys: bool = False) -> None:
+        self._metrics, self._describe_inputs, self._has_keys = metrics, describe_inputs, has_keys
 
     def register(self, app: Flask) -> None:
         """Give every request of `app` an id (the client's `X-Request-Id` where it is a plain one) and a line."""
@@ -49,10 +56,13 @@ class AccessLog:
         user_agent: str = "",
         n_inputs: int = 0,
         n_tokens: int = 0,
+        trace_id: str | None = None,
+        key_id: str | None = None,
+        inputs: Sequence[Input] | None = None,
     ) -> None:
         """One line.  It is ASCII only, so no character of a client can end it."""
         self._metrics.answered(endpoint, model, status_code)
-        line = {
+        line: dict[str, Any] = {
             "endpoint": endpoint,
             "response": response,
             "status_code": status_code,
@@ -63,38 +73,61 @@ class AccessLog:
             "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "n_inputs": n_inputs,
             "n_tokens": n_tokens,
+            "trace_id": trace_id,
         }
+        if self._has_keys:
+            line["key_id"] = key_id
+        if self._describe_inputs is not None:
+            line["inputs"] = None if inputs is None else self._describe_inputs(inputs)
         text = json.dumps(line) + "\n"
         with _turn, suppress(OSError, ValueError):  # whoever read the log may be gone; that is no reason not to answer
             sys.stdout.write(text)
             sys.stdout.flush()
 
     def _end(self, response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.request_id
+        here: Any = g._get_current_object()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        rule = asked.url_rule
+        response.headers.add("X-Request-Id", here.request_id)
+        if here.trace is not None:
+            response.headers.add("traceparent", here.trace.to_header())
+        response_time = time.perf_counter() - here.started
+        if here.bill is not None:
+            self._metrics.took("total", response_time)
         self.write(
             response.status_code,
-            g.request_id,
-            request.remote_addr,
-            endpoint=request.url_rule.rule if request.url_rule else UNMATCHED,
-            model=_model_asked() if response.status_code != 404 else "",
-            response=g.logged,
-            response_time=time.perf_counter() - g.started,
-            user_agent=request.headers.get("User-Agent") or "",
-            n_inputs=g.n_inputs,
-            n_tokens=g.n_tokens,
+            here.request_id,
+            asked.remote_addr,
+            endpoint=rule.rule if rule is not None else UNMATCHED,
+            model=_model_asked(asked),
+            response=here.logged,
+            response_time=response_time,
+            user_agent=asked.environ.get("HTTP_USER_AGENT", ""),
+            n_inputs=here.n_inputs,
+            n_tokens=here.n_tokens,
+            trace_id=here.trace and here.trace.trace_id,
+            key_id=here.key_id,
+            inputs=here.inputs,
         )
         return response
 
 
 def _begin() -> None:
-    g.started = request.environ.get("retort.received") or time.perf_counter()
-    g.request_id = choose_request_id(request.headers.get("X-Request-Id", ""))
-    g.logged, g.n_inputs, g.n_tokens = None, 0, 0
+    """What is known of a request, for as long as it lasts."""
+    here: Any = g._get_current_object()  # a proxy's every look costs half a microsecond
+    environ = request.environ
+    here.started = environ.get("retort.received") or time.perf_counter()
+    here.request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+    here.logged = here.inputs = here.bill = here.key_id = None
+    here.n_inputs = here.n_tokens = 0
+    given = environ.get("HTTP_TRACEPARENT")
+    here.asked_trace = parse_traceparent(given) if given else None
+    here.trace = here.asked_trace and follow(here.asked_trace)
 
 
 def choose_request_id(given: str) -> str:
     """The client's own where it is a plain one, else a new one."""
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def note_answer(response: dict[str, Any]) -> None:
@@ -102,7 +135,7 @@ def note_answer(response: dict[str, Any]) -> None:
     g.logged = {key: response[key] for key in ("model", "predictions", "probabilities")}
 
 
-def _model_asked() -> str:
-    """By name; of a 404 it could be anything."""
-    predicts = request.endpoint is not None and request.endpoint.endswith("predict")
-    return str((request.view_args or {}).get("name") or (DEFAULT if predicts else ""))
+def _model_asked(asked: Request) -> str:
+    """By name, which could be anything; empty where no model was asked."""
+    predicts = asked.endpoint is not None and asked.endpoint.endswith("predict")
+    return str((asked.view_args or {}).get("name") or (DEFAULT if predicts else ""))

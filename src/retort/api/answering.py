@@ -25,8 +25,9 @@ def answer(predictor: Predictor, inputs: Sequence[Input], settings: ServeSetting
 
     Raises what `Predictor.predict` raises; InvalidInput: the deadline's header is no number.
     """
-    g.n_inputs = len(inputs)
+    g.n_inputs, g.inputs = len(inputs), inputs
     watch = request.environ.get("retort.watch")
+    g.predict_started = time.perf_counter()
     answered = predictor.predict(inputs, settings.max_tokens_per_request, _deadline(settings), watch)
     g.n_tokens = sum(a.n_tokens for a in answered.answers)
     g.model = predictor.artifact.version
@@ -50,14 +51,15 @@ def answer_all(predictor: Predictor, inputs: Sequence[Input], settings: ServeSet
 
 def add_bill(response: Response) -> Response:
     """The headers that say what a prediction took."""
-    bill: Answered | None = g.get("bill")
+    here: Any = g._get_current_object()
+    bill: Answered | None = here.bill
     if bill is not None:
-        headers: Any = response.headers
-        headers["x-queue-time"] = f"{bill.queue_s * 1000:.2f}"
-        headers["x-tokenization-time"] = f"{bill.tokenization_s * 1000:.2f}"
-        headers["x-inference-time"] = f"{bill.inference_s * 1000:.2f}"
-        headers["x-total-time"] = f"{(time.perf_counter() - g.started) * 1000:.2f}"
-        headers["x-compute-tokens"] = str(bill.compute_tokens)
+        add = response.headers.add
+        add("x-queue-time", f"{bill.queue_s * 1000:.2f}")
+        add("x-tokenization-time", f"{bill.tokenization_s * 1000:.2f}")
+        add("x-inference-time", f"{bill.inference_s * 1000:.2f}")
+        add("x-total-time", f"{(time.perf_counter() - here.started) * 1000:.2f}")
+        add("x-compute-tokens", str(bill.compute_tokens))
     return response
 
 

@@ -83,6 +83,8 @@ def _envelope(status: int, error_type: str, message: str, retry_after_s: int = R
     response.status_code = status
     if status in (429, 503):
         response.headers["Retry-After"] = str(retry_after_s)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

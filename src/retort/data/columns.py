@@ -21,9 +21,13 @@ PAIRS = (
 
 
 def choose_columns(
-    names: Sequence[str], text: str | None = None, text_pair: str | None = None, label: str | None = None
+    names: Sequence[str],
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    with_label: bool = True,
 ) -> dict[str, str]:
-    """Role -> name of the column that plays it: `text`, `label` and, for sentence pairs, `text_pair`.
+    """Role -> name of the column that plays it: `text`, `label` (unless without) and, for sentence pairs, `text_pair`.
 
     Roles that are not given are guessed; two texts are guessed only from the well-known `PAIRS`, and only where no text
     column was given.  Raises BadData, listing the columns present.
@@ -38,7 +42,7 @@ def choose_columns(
     }
     if "text" not in chosen:
         chosen |= _guess_texts(names, chosen)
-    if "label" not in chosen:
+    if with_label and "label" not in chosen:
         chosen["label"] = _guess(names, "label", LABELS, chosen)
     if len(set(chosen.values())) < len(chosen):
         parts = ", ".join(f"{role}: {name!r}" for role, name in chosen.items())

@@ -2,12 +2,14 @@
 
 import gzip
 import io
+import re
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from retort.errors import BadData
 
 GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 def split_suffix(path: Path) -> tuple[str, bool]:
@@ -21,9 +23,23 @@ def open_bytes(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if split_suffix(path)[1] else path.open("rb")
 
 
-def open_text(path: Path, newline: str) -> io.TextIOWrapper:
-    """The file's text, strictly UTF-8, without its byte order mark.  Raises UnicodeDecodeError while it is read."""
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline=newline)
+def open_text(path: Path, newline: str, errors: str = "strict") -> io.TextIOWrapper:
+    """The file's text in UTF-8, without its byte order mark.
+
+    Raises UnicodeDecodeError while it is read; with the `errors` of "surrogateescape", `undecoded` finds what is none.
+    """
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors=errors, newline=newline)
+
+
+def undecoded(text: str) -> str | None:
+    """Name the first byte of an escaped text that is no UTF-8."""
+    found = _ESCAPED.search(text)
+    return found and f"byte 0x{ord(found[0]) - 0xDC00:02x} is no UTF-8"
+
+
+def show_bytes(text: str) -> str:
+    r"""The same text with `\xe8` and the like for bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def wrong_encoding(path: Path) -> BadData:

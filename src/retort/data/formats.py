@@ -2,22 +2,45 @@
 
 Each reader calls `choose` once with the columns' names and then yields only the columns that it answered, so that a
 Parquet file's other columns are never read.  Line numbers count from 1, the header included; in Parquet, rows from 1.
+No reader holds more of the file than one record (of Parquet, one batch).
 """
 
 import csv
 import gzip
 import json
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TextIO
 
-from retort.data.files import open_bytes, open_text, split_suffix, wrong_encoding
+from retort.data.files import open_bytes, open_text, show_bytes, split_suffix, undecoded, wrong_encoding
+from retort.data.parquet import open_parquet, values_of
 from retort.errors import BadData
 
 Choose = Callable[[Sequence[str]], Sequence[str]]
 Records = Iterator[tuple[int, Sequence[object]]]
+MAX_FIELD_CHARACTERS = 2**24  # of CSV; where a quote is left open, this much is read before that is noticed
+
+
+class Absent:
+    """What stands for a value where a JSON object lacks the name."""
+
+
+ABSENT = Absent()
+
+
+class Record(NamedTuple):
+    """One row: `values` of the wanted columns; or its `fault`, one sentence, and how it stands in the file."""
+
+    line: int
+    values: Sequence[object]
+    fault: str | None = None
+    raw: str = ""
+
+
+Reader = Callable[[Path, Choose, str], Iterator[Record]]
 
 
 def read_records(path: Path, choose: Choose) -> Records:
@@ -26,16 +49,50 @@ def read_records(path: Path, choose: Choose) -> Records:
     Another suffix, or none, is read as JSON Lines where the file begins with `{`, as TSV where its first line holds a
     tab, and else refused.  Raises BadData: the file is missing or damaged (with the line), or `choose` did.
     """
+    for record in _open_records(path, choose, "strict"):
+        if record.fault is not None:
+            raise broken(path, record.line, record.fault)
+        yield record.line, [None if value is ABSENT else value for value in record.values]
+
+
+def scan_records(path: Path, choose: Choose) -> Iterator[Record]:
+    """The same, but a row that cannot be read is a record with a fault, and reading goes on behind it.
+
+    A CSV row whose quote is left open is one line; a name that a JSON object lacks is `ABSENT`.
+    Raises BadData: the file is missing, has no readable header, or is damaged as a whole; or `choose` did.
+    """
+    yield from _open_records(path, choose, "surrogateescape")
+
+
+def broken(path: Path, line: int, why: str) -> BadData:
+    """The error for one row that cannot be read."""
+    return BadData(f"{path}, line {line}: {why}.")
+
+
+def format_of(path: Path) -> str:
+    """`csv`, `tsv`, `jsonl` or `parquet`.  Raises BadData: neither name nor beginning tells."""
+    suffix = split_suffix(path)[0]
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    with open_bytes(path) as stream:
+        start = stream.read(2**16).removeprefix(b"\xef\xbb\xbf")
+    if start.lstrip().startswith(b"{"):
+        return "jsonl"
+    if b"\t" in start.split(b"\n", 1)[0] and b"\0" not in start:
+        return "tsv"
+    raise BadData(f"{path}: cannot tell its format from the name; expected one of {_known()}.")
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Turn what reading `path` may raise into BadData that says what is wrong with it."""
     if not path.exists():
         raise BadData(f"There is no file {path}.")
     if not path.is_file():
         raise BadData(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; expected one of {_known()}.")
     try:
-        with open_bytes(path) as stream:
-            if not stream.read(1):
-                raise BadData(f"{path} is empty.")
         try:
-            yield from _reader(path)(path, choose)
+            yield
         except UnicodeDecodeError as e:
             raise wrong_encoding(path) from e  # it reads the file again, so it may find other damage first
     except gzip.BadGzipFile as e:
@@ -46,73 +103,141 @@ def read_records(path: Path, choose: Choose) -> Records:
         raise BadData(f"Cannot read {path}: {e.strerror or e}.") from e
 
 
-def broken(path: Path, line: int, why: str) -> BadData:
-    """The error for one row that cannot be read."""
-    return BadData(f"{path}, line {line}: {why}.")
+def _open_records(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
+    with naming_damage(path):
+        with open_bytes(path) as stream:
+            if not stream.read(1):
+                raise BadData(f"{path} is empty.")
+        yield from _READERS[format_of(path)](path, choose, errors)
 
 
-def _read_csv(path: Path, choose: Choose) -> Records:
-    with open_text(path, newline="") as stream, _huge_fields():
-        reader = csv.reader(stream, strict=True)
-        line, wanted, width = 1, None, 0
-        try:
-            for values in reader:
-                if not values or (len(values) == 1 and not values[0].strip()):
-                    pass  # a blank line
-                elif wanted is None:
-                    wanted, width = _positions(path, values, choose), len(values)
-                elif len(values) != width:
-                    raise broken(path, line, f"expected {width} values, got {len(values)}")
-                else:
-                    yield line, [values[i] for i in wanted]
-                line = reader.line_num + 1
-        except csv.Error as e:
-            raise broken(path, line, f"the row that begins here is no CSV ({e}); is a quote left open?") from e
-        if wanted is None:
-            raise BadData(f"{path} is empty.")
+class _Lines:
+    """The lines of a stream; those of the current record are at hand, so that all but its first can be read again."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._again = stream, deque[str]()
+        self._record: list[str] = []
+        self.number = 1  # of the record's first line
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._stream)
+        self._record.append(line)
+        return line
+
+    @property
+    def raw(self) -> str:
+        """The record as it stands in the file, without the end of its last line."""
+        return "".join(self._record).rstrip("\r\n")
+
+    def begin_record(self) -> None:
+        """Whatever is read from now on is another record."""
+        self.number += len(self._record)
+        self._record = []
+
+    def keep_first(self) -> None:
+        """Give back all lines of the record but the first."""
+        self._again.extendleft(reversed(self._record[1:]))
+        del self._record[1:]
 
 
-def _read_tsv(path: Path, choose: Choose) -> Records:
+def _read_csv(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
     wanted, width = None, 0
-    with open_text(path, newline="\n") as stream:  # only these end a row: a lone \r is text, like quotes
-        for line, row in enumerate(stream, 1):
-            if not row.strip(" \r\n"):
-                continue
-            values = row.rstrip("\n").removesuffix("\r").split("\t")
-            if wanted is None:
+    with open_text(path, newline="", errors=errors) as stream, _huge_fields():
+        lines = _Lines(stream)
+        for values in _read_rows(lines):
+            raw = lines.raw
+            if isinstance(values, csv.Error):
+                fault = f"the row that begins here is no CSV ({values}); is a quote left open?"
+                if wanted is None:
+                    raise broken(path, lines.number, fault)
+                yield Record(lines.number, (), fault, show_bytes(raw))
+            elif not raw.strip(" \t\r\n"):
+                pass  # a blank line
+            elif wanted is None:
                 wanted, width = _positions(path, values, choose), len(values)
-            elif len(values) != width:
-                raise broken(path, line, f"expected {width} values separated by tabs, got {len(values)}")
             else:
-                yield line, [values[i] for i in wanted]
+                yield _record(lines.number, raw, values, wanted, width, "values")
     if wanted is None:
         raise BadData(f"{path} is empty.")
 
 
-def _read_jsonl(path: Path, choose: Choose) -> Records:
-    found: list[tuple[int, dict[str, Any]]] = []
-    names: dict[str, None] = {}  # of all objects, in order: the first may lack some
-    with open_text(path, newline="\n") as stream:
+def _read_rows(lines: _Lines) -> Iterator[list[str] | csv.Error]:
+    """Rows; where a line begins none, the error, and then what follows that line."""
+    rows = csv.reader(lines, strict=True)
+    while True:
+        lines.begin_record()
+        try:
+            values = next(rows, None)
+        except csv.Error as e:
+            lines.keep_first()
+            yield e
+            continue
+        if values is None:
+            return
+        yield values
+
+
+def _read_tsv(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
+    wanted, width = None, 0
+    with open_text(path, newline="\n", errors=errors) as stream:  # only these end a row: a lone \r is text, like quotes
         for line, row in enumerate(stream, 1):
-            if row.strip():
-                found.append((line, _parse_object(path, line, row)))
-                names |= dict.fromkeys(found[-1][1])
-    if not found:
+            if not row.strip(" \r\n"):
+                continue
+            raw = row.rstrip("\n").removesuffix("\r")
+            values = raw.split("\t")
+            if wanted is None:
+                wanted, width = _positions(path, values, choose), len(values)
+            else:
+                yield _record(line, raw, values, wanted, width, "values separated by tabs")
+    if wanted is None:
+        raise BadData(f"{path} is empty.")
+
+
+def _record(line: int, raw: str, values: list[str], wanted: list[int], width: int, what: str) -> Record:
+    fault = undecoded(raw)
+    if fault is None and len(values) != width:
+        fault = f"expected {width} {what}, got {len(values)}"
+    return Record(line, [values[i] for i in wanted]) if fault is None else Record(line, (), fault, show_bytes(raw))
+
+
+def _read_jsonl(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
+    names: dict[str, None] = {}  # of all objects, in order: the first may lack some
+    first_fault = None
+    for line, content, raw in _read_objects(path, errors):
+        if isinstance(content, dict):
+            names |= dict.fromkeys(content)
+        elif first_fault is None:
+            first_fault = broken(path, line, content) if undecoded(raw) is None else wrong_encoding(path)
+    if not names and first_fault is not None:
+        raise first_fault
+    if not names:
         raise BadData(f"{path} is empty.")
     wanted = _choose(path, list(names), choose)
-    for line, values in found:
-        yield line, [values.get(name) for name in wanted]
+    for line, content, raw in _read_objects(path, errors):
+        if isinstance(content, dict):
+            yield Record(line, [content.get(name, ABSENT) for name in wanted])
+        else:
+            yield Record(line, (), content, show_bytes(raw.rstrip("\r\n")))
 
 
-def _parse_object(path: Path, line: int, row: str) -> dict[str, Any]:
+def _read_objects(path: Path, errors: str) -> Iterator[tuple[int, dict[str, Any] | str, str]]:
+    """Line number, the object or what is wrong with it, and the line."""
+    with open_text(path, newline="\n", errors=errors) as stream:
+        for line, row in enumerate(stream, 1):
+            if row.strip():
+                yield line, undecoded(row) or _parse_object(line, row), row
+
+
+def _parse_object(line: int, row: str) -> dict[str, Any] | str:
     try:
         content = json.loads(row, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as e:
         hint = "; a JSON array must be written as one object a line" if line == 1 and row.lstrip()[0] == "[" else ""
-        raise broken(path, line, f"expected a JSON object ({e}){hint}") from e
-    if not isinstance(content, dict):
-        raise broken(path, line, f"expected a JSON object, got {type(content).__name__}")
-    return content
+        return f"expected a JSON object ({e}){hint}"
+    return content if isinstance(content, dict) else f"expected a JSON object, got {type(content).__name__}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -122,45 +247,26 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read_parquet(path: Path, choose: Choose) -> Records:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with open_bytes(path) as stream:
-            file = parquet.ParquetFile(pyarrow.BufferReader(stream.read()) if split_suffix(path)[1] else path)
-            wanted = _choose(path, file.schema_arrow.names, choose)
-            line = 0
-            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
-                columns = [batch.column(name).to_pylist() for name in wanted]
-                for values in zip(*columns, strict=True):
-                    line += 1
-                    yield line, values
-    except (pyarrow.ArrowException, UnicodeDecodeError) as e:
-        raise BadData(f"{path} is not a (whole) Parquet file: {e}.") from e
+def _read_parquet(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
+    with open_parquet(path) as file:
+        wanted = _choose(path, file.names, choose)
+        line = 0
+        for batch in file.batches(list(dict.fromkeys(wanted))):
+            columns = [values_of(batch.column(name)) for name in wanted]
+            for values in zip(*columns, strict=True):
+                line += 1
+                yield Record(line, values)
 
 
-_READERS = {
-    **{".csv": _read_csv, ".tsv": _read_tsv, ".tab": _read_tsv},
-    **{".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".parquet": _read_parquet, ".pq": _read_parquet},
+_READERS: dict[str, Reader] = {"csv": _read_csv, "tsv": _read_tsv, "jsonl": _read_jsonl, "parquet": _read_parquet}
+_SUFFIXES = {
+    **{".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"},
+    **{".parquet": "parquet", ".pq": "parquet"},
 }
 
 
-def _reader(path: Path) -> Callable[[Path, Choose], Records]:
-    suffix = split_suffix(path)[0]
-    if suffix in _READERS:
-        return _READERS[suffix]
-    with open_bytes(path) as stream:
-        start = stream.read(2**16).removeprefix(b"\xef\xbb\xbf")
-    if start.lstrip().startswith(b"{"):
-        return _read_jsonl
-    if b"\t" in start.split(b"\n", 1)[0] and b"\0" not in start:
-        return _read_tsv
-    raise BadData(f"{path}: cannot tell its format from the name; expected one of {_known()}.")
-
-
 def _known() -> str:
-    return f"{' '.join(_READERS)}, each also with .gz"
+    return f"{' '.join(_SUFFIXES)}, each also with .gz"
 
 
 def _choose(path: Path, names: Sequence[str], choose: Choose) -> Sequence[str]:
@@ -171,12 +277,15 @@ def _choose(path: Path, names: Sequence[str], choose: Choose) -> Sequence[str]:
 
 
 def _positions(path: Path, names: Sequence[str], choose: Choose) -> list[int]:
-    return [names.index(name) for name in _choose(path, names, choose)]
+    if any(map(undecoded, names)):
+        raise wrong_encoding(path)
+    wanted = _choose(path, names, choose)
+    return list(range(len(names))) if list(wanted) == list(names) else [names.index(name) for name in wanted]
 
 
 @contextmanager
 def _huge_fields() -> Iterator[None]:
-    before = csv.field_size_limit(2**31 - 1)  # the module's default of 128 KiB would refuse long documents
+    before = csv.field_size_limit(MAX_FIELD_CHARACTERS)  # the module's default of 128 KiB refuses long documents
     try:
         yield
     finally:

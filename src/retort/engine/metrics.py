@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 STAGES = ("tokenization", "queue", "inference", "total")
+REFUSED = ("requests", "tokens", "memory", "rate")
+DROPPED = ("DeadlinePassed", "ClientLeft", "ModelNotReady")
+OUTCOMES = ("loaded", "refused")
 
 
 class Metrics:
@@ -33,10 +35,24 @@ class Metrics:
         self._waiting_requests = Gauge("retort_waiting_requests", "Requests waiting for a batch.", registry=at)
         self._waiting_tokens = Gauge("retort_waiting_tokens", "Tokens waiting for a batch.", registry=at)
         ProcessCollector(registry=at)
+        self._answers: dict[tuple[str, str, int], Counter] = {}
+        self._names = {"default"}
+        self._serving: set[tuple[str, str]] = set()
+        for counter, values in ((self._refused, REFUSED), (self._dropped, DROPPED), (self._reloads, OUTCOMES)):
+            for value in values:  # so that each is 0 before it happens, and its first time is an increase
+                counter.labels(value)
 
     def answered(self, endpoint: str, model: str, code: int) -> None:
-        """An answer left, or would have: `code` is its status; `model` the name in the address or "default"."""
-        self._requests.labels(endpoint, model, str(code)).inc()
+        """An answer left, or would have: `code` is its status; `model` the name asked for, empty where none was.
+
+        Only names of models that were once served are kept: clients may ask for any.
+        """
+        if model not in self._names:
+            model = ""
+        key = endpoint, model, code
+        if (counter := self._answers.get(key)) is None:
+            counter = self._answers[key] = self._requests.labels(endpoint, model, str(code))
+        counter.inc()
 
     def predicted(self, n_texts: int, n_failed: int, n_tokens: int, seconds: dict[str, float]) -> None:
         """One request's texts went through; `seconds` by stage."""
@@ -46,6 +62,10 @@ class Metrics:
             self._failed.inc(n_failed)
         for stage, spent in seconds.items():
             self._stages[stage].observe(spent)
+
+    def took(self, stage: str, seconds: float) -> None:
+        """A stage of one request's predictions is over."""
+        self._stages[stage].observe(seconds)
 
     def ran(self, n_encodings: int, padded_tokens: int, seconds: float) -> None:
         """A batch ran."""
@@ -67,15 +87,14 @@ class Metrics:
 
     def serves(self, models: dict[str, str]) -> None:
         """Which versions answer now, by name."""
-        self._model.clear()
-        for name, version in models.items():
+        self._names |= models.keys()
+        before, self._serving = self._serving, set(models.items())
+        for name, version in self._serving:
             self._model.labels(name, version).set(1)
+        for name, version in before - self._serving:
+            self._model.remove(name, version)
 
     def watch_waiting(self, waiting: Callable[[], tuple[int, int]]) -> None:
         """`waiting` gives requests and tokens, whenever somebody looks."""
         self._waiting_requests.set_function(lambda: waiting()[0])
         self._waiting_tokens.set_function(lambda: waiting()[1])
-
-    def to_text(self) -> bytes:
-        """In Prometheus' text format."""
-        return generate_latest(self.registry)

@@ -64,7 +64,7 @@ class Predictor:
         limits: BatchLimits | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        self.artifact, self.tokenizer = artifact, tokenizer
+        self.artifact, self.session, self.tokenizer = artifact, session, tokenizer
         self._metrics = metrics or Metrics()
         self.batcher = Batcher(session, tokenizer.pad_id, limits or BatchLimits(), self._metrics)
 

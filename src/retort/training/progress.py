@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from retort.durations import format_seconds
+
 if TYPE_CHECKING:  # the trainer is TensorFlow's, this is not
     from retort.training.trainer import Epoch, Listener
 
@@ -111,11 +113,3 @@ class DownloadProgress:
         self._last_line = now
         share = f" of {total_bytes / 1e6:.1f} MB ({100 * done_bytes / total_bytes:.0f} %)" if total_bytes else " MB"
         self._console.print(escape(f"{self._name}: {done_bytes / 1e6:.1f}{share}"))
-
-
-def format_seconds(seconds: float) -> str:
-    """Such as `9.3 s`, `2 min 05 s` or `1 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

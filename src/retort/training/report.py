@@ -17,10 +17,10 @@ import numpy as np
 from markupsafe import Markup
 
 from retort.data.splits import SplitReport
+from retort.durations import format_seconds
 from retort.tasks.metrics import Ints
 from retort.training.charts import draw_confusion, draw_learning_curves, draw_reliability
 from retort.training.evaluate import LabelScore, Measured
-from retort.training.progress import format_seconds
 
 if TYPE_CHECKING:  # the trainer is TensorFlow's, a report is not
     from retort.training.trainer import Epoch
