@@ -55,3 +55,10 @@ def test_serve_alone_serves_what_sagemaker_unpacked(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("retort.serve.serve", lambda settings: served.append(settings) or 0)
     assert CliRunner().invoke(main, ["serve"]).exit_code == 0
     assert (served[0].models_dir, served[0].port) == (tmp_path, 8080)
+
+
+def test_the_image_leaves_port_and_models_to_clouds() -> None:
+    image = (Path(__file__).parents[1] / "api.Dockerfile").read_text(encoding="utf-8")
+    assert "RETORT_PORT=" not in image
+    assert "RETORT_MODELS_DIR=" not in image
+    assert image.rstrip().endswith('CMD ["serve"]')

@@ -15,6 +15,7 @@ from retort.api.errors import STATUSES
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
+from retort.server import connection
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KEY = "k" * 32
@@ -86,6 +87,13 @@ def test_predictions_may_have_every_status_of_the_table(document: dict[str, Any]
     for status, response in responses.items():
         assert "X-Request-Id" in response["headers"]
         assert ("Retry-After" in response["headers"]) == (status in ("429", "503"))
+
+
+def test_what_the_server_itself_answers_is_said_of_every_address(document: dict[str, Any]) -> None:
+    faults = {fault.status for fault in vars(connection).values() if isinstance(fault, connection.Fault)}
+    assert faults
+    for _, _, operation in operations(document):
+        assert {str(status) for status in faults} <= set(operation["responses"])
 
 
 @pytest.mark.parametrize("keys", [{}, {"api_keys": KEY}, {"api_keys": KEY, "public_metrics": True}], ids=str)

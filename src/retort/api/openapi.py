@@ -18,6 +18,7 @@ from retort.errors import Forbidden, NoSuchModel, NotJson, Overloaded, RetortErr
 ALWAYS = (NotJson, Unauthorized, Forbidden, Overloaded)  # what every address may answer
 SERVERS_OWN = {  # what is answered before an address is looked at
     404: "NotFound: there is no such address.",
+    408: "TooSlow: the request did not come whole in time.",
     414: "AddressTooLong: the address is longer than is read.",
     431: "HeadersTooLong: more or longer headers than are read.",
     500: "InternalError: a fault of ours; the server's log has it under the request's id.",
