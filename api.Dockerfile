@@ -28,14 +28,13 @@ COPY --from=build /opt/retort /opt/retort
 ENV PATH=/opt/retort/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    RETORT_HOST=0.0.0.0 \
-    RETORT_PORT=5000 \
-    RETORT_MODELS_DIR=/models
+    RETORT_HOST=0.0.0.0
+# Port 5000 and /models are the defaults here; said as variables they would overrule what a cloud asks for.
 USER 10001:10001
 WORKDIR /
 EXPOSE 5000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"RETORT_PORT\"]}/health_check', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"RETORT_PORT\", 5000)}/health_check', timeout=2)"]
 ENTRYPOINT ["python", "-m", "retort"]
 CMD ["serve"]

@@ -51,10 +51,10 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
         RateLimit(settings.rate_limit_per_minute, gate.is_open, registry.metrics).register(app)
     app.register_blueprint(build_vertex(registry, settings))
     app.register_blueprint(build_health(registry, settings.stall_timeout_s))
-    app.register_blueprint(build_metrics(registry.metrics, settings.public_metrics))
+    app.register_blueprint(build_metrics(registry.metrics))
     for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
         app.register_blueprint(build(registry, settings))
-    app.register_blueprint(build_docs(requires_key=bool(gate)))
+    app.register_blueprint(build_docs(gate))
     trusted = parse_networks(settings.trusted_proxies or "")
     if not (gate or origins or settings.rate_limit_per_minute or trusted or is_tracing_wanted()):
         app.extensions["direct"] = Direct(registry, settings, access_log)

@@ -11,9 +11,9 @@ SAGEMAKER_MODELS = Path("/opt/ml/model")
 EVERYWHERE = "0.0.0.0"  # noqa: S104  (both ask from outside the container)
 
 
-def read_platform(variables: Mapping[str, str], sagemaker_models: Path = SAGEMAKER_MODELS) -> dict[str, str]:
+def read_platform(variables: Mapping[str, str], sagemaker_models: Path | None = None) -> dict[str, str]:
     """Settings by name; none on a machine of one's own."""
-    return _read_sagemaker(variables, sagemaker_models) | _read_vertex(variables)
+    return _read_sagemaker(variables, sagemaker_models or SAGEMAKER_MODELS) | _read_vertex(variables)
 
 
 def _read_sagemaker(variables: Mapping[str, str], models: Path) -> dict[str, str]:

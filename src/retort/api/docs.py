@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
+from retort.api.gate import Gate
 from retort.api.openapi import build_document
 from retort.api.operation import describe
 
@@ -26,16 +27,16 @@ MAX_AGE_S = 3600
 File = tuple[bytes, str, str]  # content, type, tag
 
 
-def build_docs(requires_key: bool = False) -> Blueprint:
+def build_docs(gate: Gate) -> Blueprint:
     """Both addresses, of whatever application the blueprint is registered with."""
     docs = Blueprint("docs", __name__)
 
     @cache
     def document() -> File:
-        return _encode(current_app.json.dumps(build_document(_app(), requires_key)), "application/json")
+        return _encode(current_app.json.dumps(build_document(_app(), gate)), "application/json")
 
     @docs.get("/openapi.json")
-    @describe("This document", gives=dict[str, Any], needs_key=False, is_cached=True)
+    @describe("This document", gives=dict[str, Any], is_cached=True)
     def openapi() -> Response:
         return _answer(document(), "no-cache")
 

@@ -115,8 +115,8 @@ def _explain(error: ValidationError, model: type[RequestModel]) -> str:
         return f"Unknown field `{name}`; expected {', '.join(f'`{f}`' for f in model.expected)}."
     if first["type"] == "missing":
         return f"Expected a field `{name}`, such as {model.example}; it is missing."
-    expected = next((model.expected[known] for known in _enclosing(name) if known in model.expected), "another kind")
-    return f"`{name}`: expected {expected}, got {kind_of(first['input'])}."
+    known = next(known for known in _enclosing(name) if known in model.expected)
+    return f"`{known}`: expected {model.expected[known]}, got {kind_of(first['input'])}."
 
 
 def _enclosing(name: str) -> list[str]:

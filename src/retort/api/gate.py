@@ -37,10 +37,11 @@ class Gate:
 
     def is_open(self) -> bool:
         """Whether this request needs no key."""
-        if request.url_rule is None or request.method not in ("GET", "HEAD"):
-            return False
-        rule = request.url_rule.rule
-        return rule in self._open or rule.startswith(OPEN_BELOW)
+        return request.url_rule is not None and self.opens(request.url_rule.rule, request.method)
+
+    def opens(self, rule: str, method: str) -> bool:
+        """Whether requests of this rule and method need no key."""
+        return method in ("GET", "HEAD") and (rule in self._open or rule.startswith(OPEN_BELOW))
 
     def _check(self) -> None:
         """Raises Unauthorized; Forbidden: an address for admins; NotFound: such an address, and there are none."""

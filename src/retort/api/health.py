@@ -27,7 +27,7 @@ def build_health(registry: Registry, stall_timeout_s: float) -> Blueprint:
 
     @health.get("/health_check")
     @health.get("/livez")
-    @describe("Does the process live?", gives=Liveness, errors=(ModelNotReady,), needs_key=False)
+    @describe("Does the process live?", gives=Liveness, errors=(ModelNotReady,))
     def livez() -> Response:
         """Raises ModelNotReady: a batch is stuck; this process is about to be replaced."""
         if (stuck_s := registry.stuck_s()) > stall_timeout_s:
@@ -35,7 +35,7 @@ def build_health(registry: Registry, stall_timeout_s: float) -> Blueprint:
         return jsonify(status="ok")
 
     @health.get("/readyz")
-    @describe("May it be sent requests?", gives=Readiness, errors=(ModelNotReady,), needs_key=False)
+    @describe("May it be sent requests?", gives=Readiness, errors=(ModelNotReady,))
     def readyz() -> Response:
         """Raises ModelNotReady until the model gave its golden logits."""
         return jsonify(status="ready", model=registry.current.artifact.version)

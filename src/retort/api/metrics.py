@@ -9,12 +9,12 @@ from retort.engine.metrics import Metrics
 FORMATS = {"text/plain": str, "application/openmetrics-text": str}
 
 
-def build_metrics(metrics: Metrics, is_public: bool = False) -> Blueprint:
+def build_metrics(metrics: Metrics) -> Blueprint:
     """The address that Prometheus asks."""
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")
-    @describe("Counters and times, for Prometheus", gives=FORMATS, needs_key=not is_public)
+    @describe("Counters and times, for Prometheus", gives=FORMATS)
     def show() -> Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))

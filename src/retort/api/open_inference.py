@@ -79,12 +79,12 @@ def build_open_inference(registry: Registry, settings: ServeSettings) -> Bluepri
         return jsonify(name="retort", version=__version__, extensions=["binary_tensor_data"])
 
     @v2.get("/health/live")
-    @describe("Does the process live?", gives=Live, needs_key=False)
+    @describe("Does the process live?", gives=Live)
     def live() -> Response:
         return jsonify(live=True)
 
     @v2.get("/health/ready")
-    @describe("May it be sent requests?", gives=Ready, errors=(ModelNotReady,), needs_key=False)
+    @describe("May it be sent requests?", gives=Ready, errors=(ModelNotReady,))
     def ready() -> Response:
         """Raises ModelNotReady."""
         return jsonify(ready=bool(registry.current.artifact))

@@ -11,16 +11,19 @@ from pydantic.json_schema import JsonSchemaMode
 from retort import __version__
 from retort.api.answering import TIMEOUT_HEADER
 from retort.api.errors import STATUSES, Envelope, UnsupportedBody
+from retort.api.gate import Gate
 from retort.api.operation import Operation
 from retort.errors import Forbidden, NoSuchModel, NotJson, Overloaded, RetortError, Unauthorized
 
 ALWAYS = (NotJson, Unauthorized, Forbidden, Overloaded)  # what every address may answer
 SERVERS_OWN = {  # what is answered before an address is looked at
     404: "NotFound: there is no such address.",
+    408: "TooSlow: the request did not come whole in time.",
     414: "AddressTooLong: the address is longer than is read.",
     431: "HeadersTooLong: more or longer headers than are read.",
     500: "InternalError: a fault of ours; the server's log has it under the request's id.",
 }
+HEADERS_OF_REFUSALS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 UNREAD = 499  # its client has left
 
 SECURITY_SCHEMES = {
@@ -39,13 +42,14 @@ _BILL = {
 }
 
 
-def build_document(app: Flask, requires_key: bool = False) -> dict[str, Any]:
-    """Every described operation of `app`.  With `requires_key`, those that need a key cannot do without."""
+def build_document(app: Flask, gate: Gate) -> dict[str, Any]:
+    """Every described operation of `app`; `gate` says which need a key."""
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
-    for path, arguments, method, operation in sorted(described(app), key=lambda found: found[0]):
-        built = _build_operation(path, arguments, method, operation, requires_key, schemas)
-        paths.setdefault(path, {}).setdefault(method, built)  # of equal rules the first one answers
+    for rule, method, operation in sorted(described(app), key=lambda found: found[0]):
+        path = re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", rule)
+        built = _build_operation(path, method, operation, schemas) | {"security": _security(rule, method, gate)}
+        paths.setdefault(path, {}).setdefault(method.lower(), built)  # of equal rules the first one answers
     _add_schema(Envelope, "serialization", schemas)
     return {
         "openapi": "3.1.0",
@@ -65,27 +69,24 @@ def build_document(app: Flask, requires_key: bool = False) -> dict[str, Any]:
     }
 
 
-def described(app: Flask) -> Iterator[tuple[str, list[str], str, Operation]]:
-    """Path, the names in it, method and operation of every rule whose function is described."""
+def described(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Rule, method and operation of every address whose function is described."""
     for rule in app.url_map.iter_rules():
         operation = getattr(app.view_functions[rule.endpoint], "operation", None)
         if operation is None:
             continue
-        path = re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield path, re.findall(r"\{(\w+)\}", path), method.lower(), operation
+            yield rule.rule, method, operation
 
 
-def _build_operation(
-    path: str, arguments: list[str], method: str, operation: Operation, requires_key: bool, schemas: dict[str, Any]
-) -> dict[str, Any]:
+def _build_operation(path: str, method: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    arguments = re.findall(r"\{(\w+)\}", path)
     built: dict[str, Any] = {
-        "operationId": "_".join([method, *re.findall(r"\w+", path)]),
+        "operationId": "_".join([method.lower(), *re.findall(r"\w+", path)]),
         "summary": operation.summary,
         **({"description": operation.note} if operation.note else {}),
         "parameters": [_path_parameter(name) for name in arguments] + _header_parameters(operation),
         "responses": _build_responses(operation, bool(arguments), schemas),
-        "security": _security(operation, requires_key),
     }
     if operation.takes:
         built["requestBody"] = {"required": True, "content": _content(operation.takes, "validation", schemas)}
@@ -102,7 +103,7 @@ def _build_responses(operation: Operation, is_named: bool, schemas: dict[str, An
     if operation.is_cached:
         responses["304"] = {"description": "The one that `If-None-Match` names.", "headers": success["headers"]}
     for status, sentences in sorted(_refusals(operation, is_named).items()):
-        headers = _references("X-Request-Id", *(["Retry-After"] if status in (429, 503) else []))
+        headers = _references("X-Request-Id", *HEADERS_OF_REFUSALS.get(status, ()))
         content = {"application/json": {"schema": {"$ref": _reference(Envelope)}}}
         responses[str(status)] = {"description": "\n".join(sentences), "headers": headers, "content": content}
     return responses
@@ -124,10 +125,11 @@ def _first_sentence(kind: type) -> str:
     return (kind.__doc__ or "").split("\n")[0].split(".  ")[0].rstrip(".") + "."
 
 
-def _security(operation: Operation, requires_key: bool) -> list[dict[str, list[str]]]:
-    if not operation.needs_key:
+def _security(rule: str, method: str, gate: Gate) -> list[dict[str, list[str]]]:
+    """Without keys every address may be asked without one, and with one."""
+    if gate.opens(rule, method):
         return []
-    without: list[dict[str, list[str]]] = [] if requires_key else [{}]
+    without: list[dict[str, list[str]]] = [] if gate else [{}]
     return without + [{name: []} for name in SECURITY_SCHEMES]
 
 
@@ -155,6 +157,7 @@ def _headers() -> dict[str, Any]:
     return {
         "X-Request-Id": header("The id that the log knows this request by.", "string", required=True),
         "Retry-After": header("Seconds after which it is worth trying again.", "integer", required=True),
+        "WWW-Authenticate": header("How a key is sent.", "string"),
         **{name: header(description, "number") for name, description in _BILL.items()},
     }
 

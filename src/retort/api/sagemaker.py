@@ -27,7 +27,7 @@ def build_sagemaker(registry: Registry, settings: ServeSettings) -> Blueprint:
     blueprint = Blueprint("sagemaker", __name__)
 
     @blueprint.get("/ping")
-    @describe("May it be sent requests? (SageMaker)", gives=Readiness, errors=(ModelNotReady,), needs_key=False)
+    @describe("May it be sent requests? (SageMaker)", gives=Readiness, errors=(ModelNotReady,))
     def ping() -> Response:
         """Raises ModelNotReady."""
         return jsonify(status="ready", model=registry.current.artifact.version)

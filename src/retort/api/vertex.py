@@ -16,7 +16,7 @@ def build_vertex(registry: Registry, settings: ServeSettings) -> Blueprint:
     """Whichever of both is set; registered first, they come before addresses of ours that are equal."""
     blueprint = Blueprint("vertex", __name__)
 
-    @describe("May it be sent requests? (Vertex AI)", gives=Readiness, errors=(ModelNotReady,), needs_key=False)
+    @describe("May it be sent requests? (Vertex AI)", gives=Readiness, errors=(ModelNotReady,))
     def ready() -> Response:
         """Raises ModelNotReady."""
         return jsonify(status="ready", model=registry.current.artifact.version)

@@ -119,6 +119,8 @@ def _string(fields: Fields, name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
         raise InvalidInput(f"Expected `{name}` to be a string, got {type(value).__name__}.")
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise InvalidInput(f"`{name}` holds a lone surrogate, which is no character; send valid Unicode.")
+    try:
+        value.encode()  # much faster than looking at each character
+    except UnicodeEncodeError as e:
+        raise InvalidInput(f"`{name}` holds a lone surrogate, which is no character; send valid Unicode.") from e
     return value
