@@ -17,14 +17,15 @@ FLOORS = [
     {"errors", "config"},
     {"data", "tokenization", "disk"},
     {"tasks"},
-    {"artifact", "pointer"},
+    {"artifact", "pointer", "shelf"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "train", "importer", "serve", "app", "__main__"},
+    {"cli", "train", "importer", "models_command", "serve", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.
 NEIGHBOURS = {
     "artifact": {"pointer"},
+    "shelf": {"artifact", "pointer"},
     "training": {"model"},
     "export": {"model", "training", "engine"},  # what is published was run by the session that serves it
     "api": {"engine"},
