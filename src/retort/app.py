@@ -6,6 +6,7 @@ from retort.api.access_log import AccessLog
 from retort.api.answering import add_bill
 from retort.api.errors import register_errors
 from retort.api.health import build_health
+from retort.api.models import build_models
 from retort.api.predict import build_predict
 from retort.api.proxies import trust_proxies
 from retort.config import ServeSettings, parse_networks
@@ -29,6 +30,7 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     register_errors(app)
     app.register_blueprint(build_health(registry, settings.stall_timeout_s))
     app.register_blueprint(build_predict(registry, settings))
+    app.register_blueprint(build_models(registry))
     if trusted := parse_networks(settings.trusted_proxies or ""):
         app.wsgi_app = trust_proxies(app.wsgi_app, trusted)  # type: ignore[assignment]
     return app

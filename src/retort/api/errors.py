@@ -6,12 +6,15 @@ from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
+    BadArtifact,
     BodyTooLong,
+    CannotWrite,
     ClientLeft,
     DeadlinePassed,
     Forbidden,
     InferenceFailed,
     InvalidInput,
+    ModelInUse,
     ModelNotReady,
     NoSuchModel,
     NotJson,
@@ -20,6 +23,7 @@ from retort.errors import (
     TooManyTexts,
     TooManyTokens,
     Unauthorized,
+    UnknownModel,
 )
 
 STATUSES: dict[type[RetortError], int] = {
@@ -27,8 +31,11 @@ STATUSES: dict[type[RetortError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
     NoSuchModel: 404,
+    UnknownModel: 404,
+    ModelInUse: 409,
     BodyTooLong: 413,
     TooManyTexts: 413,
+    BadArtifact: 422,
     InvalidInput: 422,
     TooManyTokens: 422,
     Overloaded: 429,
@@ -36,6 +43,7 @@ STATUSES: dict[type[RetortError], int] = {
     InferenceFailed: 500,
     ModelNotReady: 503,
     DeadlinePassed: 504,
+    CannotWrite: 507,
 }
 RETRY_AFTER_S = 1
 
