@@ -17,9 +17,9 @@ FLOORS = [
     {"errors", "config", "platforms", "durations"},
     {"data", "tokenization", "disk"},
     {"tasks"},
-    {"artifact", "pointer"},
+    {"artifact", "pointer", "shelf"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "train", "importer", "predict", "scored", "choices", "unfinished", "progress"}
+    {"cli", "models_command", "train", "importer", "predict", "scored", "choices", "unfinished", "progress"}
     | {"serve", "server", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -27,6 +27,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 NEIGHBOURS = {
     "config": {"platforms"},
     "artifact": {"pointer"},
+    "shelf": {"artifact", "pointer"},
     "training": {"model"},
     "export": {"model", "training", "engine"},  # what is published was run by the session that serves it
     "api": {"engine"},

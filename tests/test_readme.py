@@ -66,15 +66,18 @@ def test_every_make_target_and_variable_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_and_option_of_retort_exists(page: Path) -> None:
+    groups = [command for command in main.commands.values() if isinstance(command, click.Group)]
     options = {
         option
-        for command in main.commands.values()
+        for command in [*main.commands.values(), *(c for group in groups for c in group.commands.values())]
         for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     for line in code_of(page):
-        if found := re.match(r"retort ([a-z]+)", line):
+        if found := re.match(r"retort ([a-z]+)(?: ([a-z]+))?", line):
             command = main.commands[found[1]]
+            if isinstance(command, click.Group) and found[2]:
+                command = command.commands[found[2]]
             known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
             assert set(re.findall(r"--[a-z-]+", line)) <= known, line
         elif re.match(r"--[a-z-]+", line) and "some-name" not in line:

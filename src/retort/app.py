@@ -13,6 +13,7 @@ from retort.api.health import build_health
 from retort.api.hugging_face import build_hugging_face
 from retort.api.input_log import build_input_log
 from retort.api.metrics import build_metrics
+from retort.api.models import build_models
 from retort.api.open_inference import build_open_inference
 from retort.api.predict import build_predict
 from retort.api.proxies import trust_proxies
@@ -54,6 +55,7 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     app.register_blueprint(build_metrics(registry.metrics))
     for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
         app.register_blueprint(build(registry, settings))
+    app.register_blueprint(build_models(registry))
     app.register_blueprint(build_docs(gate))
     trusted = parse_networks(settings.trusted_proxies or "")
     if not (gate or origins or settings.rate_limit_per_minute or trusted or is_tracing_wanted()):

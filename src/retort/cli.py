@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from retort import __version__
 from retort.config import PredictSettings, ServeSettings, Settings, TrainSettings
 from retort.errors import BadUsage, RetortError
+from retort.models_command import build_models
 
 
 class Command(click.Command):
@@ -40,7 +41,7 @@ class Command(click.Command):
         except RetortError as e:
             if ctx.params.get("json_output"):
                 click.echo(json.dumps({"error": str(e), "error_type": type(e).__name__}))
-            click.echo(f"retort {self.name}: {e}", err=True)
+            click.echo(f"retort {ctx.command_path.partition(' ')[2]}: {e}", err=True)
             ctx.exit(2 if isinstance(e, BadUsage) else 1)
         except ModuleNotFoundError as e:
             click.echo(
@@ -208,3 +209,6 @@ def download(names: tuple[str, ...]) -> None:
                 else resolve_encoder(name, progress=progress)
             )
         click.echo(f"{name}: {found}")
+
+
+main.add_command(build_models(Command))

@@ -3,7 +3,8 @@
 RetortError
 ├── BadUsage             the command line asks for something that cannot be (exit 2)
 │   ├── BadData          a file of labelled text cannot be used
-│   └── UnknownModel     no encoder or model of that name
+│   ├── UnknownModel     no encoder or model of that name
+│   └── ModelInUse       a model that serves cannot be removed
 ├── BadCheckpoint        a pretrained folder or archive cannot be read
 ├── DownloadFailed       the network gave no (whole) file
 ├── TrainingFailed       training cannot go on (NaN loss, full disk)
@@ -41,6 +42,10 @@ class BadData(BadUsage):
 
 class UnknownModel(BadUsage):
     """No encoder or model of that name."""
+
+
+class ModelInUse(BadUsage):
+    """A model that serves cannot be removed."""
 
 
 class BadCheckpoint(RetortError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from retort.data.lock import exclusive
 from retort.disk import read_json, sync, write_json
-from retort.errors import BadArtifact
+from retort.errors import BadArtifact, CannotWrite, ModelInUse, UnknownModel
 
 FILE = "latest_model_config.json"
 DEFAULT = "default"  # the name of the model at the top level
@@ -115,7 +115,7 @@ def check_name(name: str, where: str = "") -> None:
 def write_pointer(models_dir: Path, pointer: Pointer, name: str = DEFAULT) -> None:
     """Point `name` to another model; the one before it joins `previous`, and everything else in the file is kept.
 
-    The file is replaced atomically.  Raises BadArtifact: a further model cannot join a damaged file.
+    The file is replaced atomically.  Raises BadArtifact: a further model cannot join a damaged file; CannotWrite.
     """
 
     def change(old: dict[str, Any]) -> Pointer:
@@ -133,13 +133,20 @@ def rewind_pointer(models_dir: Path, pointer: Pointer, name: str = DEFAULT) -> N
 
 
 def remove_pointer(models_dir: Path, name: str) -> None:
-    """Take a further model out of the file.  Raises BadArtifact: there is none of that name, or it is the default."""
+    """Take a further model out of the file.  Raises UnknownModel: it has none of that name; ModelInUse: the default."""
     if name == DEFAULT:
-        raise BadArtifact("The default model cannot be removed; let another one serve in its place.")
+        raise ModelInUse("The default model has no end; let another one serve in its place.")
     _edit(models_dir, name, lambda old: None)
 
 
 def _edit(models_dir: Path, name: str, change: Callable[[dict[str, Any]], Pointer | None]) -> None:
+    try:
+        _edit_in_turn(models_dir, name, change)
+    except OSError as e:
+        raise CannotWrite(e.errno, e.strerror or str(e), e.filename or str(models_dir / FILE)) from e
+
+
+def _edit_in_turn(models_dir: Path, name: str, change: Callable[[dict[str, Any]], Pointer | None]) -> None:
     with _turn(models_dir):
         content: dict[str, Any] = {}
         with contextlib.ExitStack() as forgiven:
@@ -166,7 +173,7 @@ def _edit_further(
         check_name(name)
         further[name] = _entry(pointer)
     elif further.pop(name, None) is None:
-        raise BadArtifact(f"{file} names no model {name!r}; nothing was removed.")
+        raise UnknownModel(f"{file} names no model {name!a}; nothing was removed.")
     if not further:
         del content["models"]
 

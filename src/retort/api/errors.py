@@ -8,12 +8,15 @@ from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
+    BadArtifact,
     BodyTooLong,
+    CannotWrite,
     ClientLeft,
     DeadlinePassed,
     Forbidden,
     InferenceFailed,
     InvalidInput,
+    ModelInUse,
     ModelNotReady,
     NoSuchModel,
     NotJson,
@@ -22,6 +25,7 @@ from retort.errors import (
     TooManyTexts,
     TooManyTokens,
     Unauthorized,
+    UnknownModel,
 )
 
 STATUSES: dict[type[RetortError], int] = {
@@ -29,8 +33,11 @@ STATUSES: dict[type[RetortError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
     NoSuchModel: 404,
+    UnknownModel: 404,
+    ModelInUse: 409,
     BodyTooLong: 413,
     TooManyTexts: 413,
+    BadArtifact: 422,
     InvalidInput: 422,
     TooManyTokens: 422,
     Overloaded: 429,
@@ -38,6 +45,7 @@ STATUSES: dict[type[RetortError], int] = {
     InferenceFailed: 500,
     ModelNotReady: 503,
     DeadlinePassed: 504,
+    CannotWrite: 507,
 }
 RETRY_AFTER_S = 1
 

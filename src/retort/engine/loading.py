@@ -26,7 +26,7 @@ TOLERANCES = {("model.onnx", "float32"): 1e-3, ("model.onnx", "bfloat16"): 0.05}
 LOOSE_TOLERANCE = 0.2
 
 LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # the runtime prepares for each shape it meets
-MAX_WARM_UP_S = 5.0
+MAX_WARM_UP_S = 1.0  # where somebody waits for the first model
 
 Pause = Callable[[float], None]  # told how many seconds of the processor were just taken; may wait, may raise
 
@@ -41,6 +41,7 @@ def load_predictor(
     limits: BatchLimits | None = None,
     metrics: Metrics | None = None,
     pause: Pause = _no_pause,
+    max_warm_up_s: float = MAX_WARM_UP_S,
 ) -> Predictor:
     """A predictor that gave its golden logits and has met batches of every size.
 
@@ -50,7 +51,7 @@ def load_predictor(
     session = open_session(artifact.path / artifact.served.graph, n_threads, artifact.served.precision)
     try:
         _replay_golden(session, tokenizer, load_artifact(artifact.path, verify=False), pause)  # not cut by a pointer
-        _warm_up(session, tokenizer, artifact, pause)
+        _warm_up(session, tokenizer, artifact, pause, max_warm_up_s)
     except BaseException:
         session.close()
         raise
@@ -71,7 +72,7 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause) -> None:
+def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause, max_warm_up_s: float) -> None:
     """On every stream: the largest batch, one text of each length, full batches of each length while there is time."""
     longest, n_tokens = artifact.served.max_seq_len, session.max_batch_tokens
     multiple = session.length_multiple
@@ -83,7 +84,7 @@ def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: 
     for number, (n_texts, length) in enumerate(shapes):
         for _ in range(session.n_streams):  # who takes turns
             begun = time.perf_counter()
-            if number and begun - start > MAX_WARM_UP_S:
+            if number and begun - start > max_warm_up_s:
                 return
             batch = [Encoding([tokenizer.cls_id] * length, length)] * n_texts
             try:

@@ -28,6 +28,7 @@ from retort.pointer import Look, Pointer, look_at_pointer, parse_pointers
 
 DRAIN_TIMEOUT_S = 30.0
 MAX_PAUSE_S = 0.25
+MAX_WARM_UP_S = 5.0  # beside a model that answers nobody waits
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +213,8 @@ class Registry:
         with ThreadPoolExecutor(1, initializer=be_nice) as reader:  # checksums read every byte of the model
             artifact = reader.submit(resolve, self.models_dir, pointer).result()
         check_memory(artifact, self._free())
-        return Held(load_predictor(artifact, self._n_threads, self._limits, self.metrics, self._pause))
+        made = load_predictor(artifact, self._n_threads, self._limits, self.metrics, self._pause, MAX_WARM_UP_S)
+        return Held(made)
 
     def _pause(self, busy_s: float) -> None:
         """Who proves itself takes half of a processor, so that who answers hardly feels it."""

@@ -1,0 +1,107 @@
+"""`GET /models`: who answers.  Below `/admin/`: other models take their places, as with `retort models`.
+
+Whoever asks there was let in before (`before_request`); this module knows no keys.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from retort.api.predict import read_json_body
+from retort.api.schema import parse_json
+from retort.engine.registry import DEFAULT, Held, Registry
+from retort.errors import BadArtifact, InvalidInput, NoSuchModel
+from retort.pointer import Pointer, remove_pointer, rewind_pointer, write_pointer
+from retort.shelf import choose, choose_previous, find_published
+
+MAX_BODY_BYTES = 65_536
+
+
+def build_models(registry: Registry) -> Blueprint:
+    """The addresses that tell of models and change them.
+
+    Changes answer once the new model does: it was loaded and proved itself first, and only then was pointed to.
+    """
+    blueprint = Blueprint("models", __name__)
+
+    @blueprint.get("/models")
+    def models() -> Response:
+        """Raises ModelNotReady."""
+        return _everything(registry)
+
+    @blueprint.get("/models/<name>")
+    def model(name: str) -> Response:
+        """Raises ModelNotReady, NoSuchModel."""
+        return _one(registry, name)
+
+    @blueprint.post("/admin/models/<name>/use")
+    def use(name: str) -> Response:
+        """Raises UnknownModel: no such folder; BadArtifact: it cannot serve; what served before still does."""
+        folder = find_published(registry.models_dir, _read_string("model_dir", required=True))
+        pointer = choose(registry.models_dir, folder, name)
+        return _point(registry, name, pointer, write_pointer)
+
+    @blueprint.post("/admin/rollback")
+    def rollback() -> Response:
+        """Raises UnknownModel: nothing served before; BadArtifact: it cannot serve any more."""
+        name = _read_string("name") or DEFAULT
+        return _point(registry, name, choose_previous(registry.models_dir, name), rewind_pointer)
+
+    @blueprint.delete("/admin/models/<name>")
+    def remove(name: str) -> Response:
+        """Serve it no longer; its folder stays.  Raises UnknownModel; ModelInUse: it is the default."""
+        registry.drop(name, lambda: remove_pointer(registry.models_dir, name))
+        return _everything(registry)
+
+    @blueprint.post("/admin/reload")
+    def reload() -> Response:
+        """Follow the pointer now.  Raises BadArtifact: something it names was refused."""
+        if refused := registry.reload():
+            raise BadArtifact(" ".join(str(error) for error in refused.values()))
+        return _everything(registry)
+
+    return blueprint
+
+
+def describe(name: str, held: Held) -> dict[str, Any]:
+    """What serves under a name."""
+    artifact = held.artifact
+    return {
+        "name": name,
+        "model": artifact.version,
+        "task": artifact.served.task,
+        "n_labels": len(artifact.served.labels),
+        "max_seq_len": artifact.served.max_seq_len,
+        "model_dir": artifact.path.name,
+        "is_default": name == DEFAULT,
+        "loaded": held.loaded.isoformat(timespec="seconds"),
+    }
+
+
+def _everything(registry: Registry) -> Response:
+    _ = registry.current  # or ModelNotReady
+    return jsonify(models=[describe(name, held) for name, held in registry.held.items()])
+
+
+def _one(registry: Registry, name: str) -> Response:
+    _ = registry.current
+    if (held := registry.held.get(name)) is None:
+        raise NoSuchModel(f"There is no model of that name here; expected one of {', '.join(registry.held)}.")
+    return jsonify(describe(name, held) | {"labels": list(held.artifact.served.labels)})
+
+
+def _point(registry: Registry, name: str, pointer: Pointer, write: Any) -> Response:
+    registry.point(name, pointer, lambda: write(registry.models_dir, pointer, name))
+    return _one(registry, name)
+
+
+def _read_string(field: str, required: bool = False) -> str:
+    """The one field of a body; empty where there is none and none is needed."""
+    if not required and not request.content_length and not request.headers.get("Transfer-Encoding"):
+        return ""
+    body = parse_json(read_json_body(MAX_BODY_BYTES))
+    if not isinstance(body, dict) or set(body) - {field} or (required and field not in body):
+        raise InvalidInput(f'Expected an object with the field `{field}` alone: {{"{field}": "..."}}.')
+    if not isinstance(value := body.get(field, ""), str):
+        raise InvalidInput(f"`{field}`: expected a string.")
+    return value
