@@ -19,7 +19,20 @@ FLOORS = [
     {"tasks"},
     {"artifact", "pointer"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "train", "predict", "scored", "choices", "unfinished", "progress", "importer", "serve", "app", "__main__"},
+    {
+        "cli",
+        "train",
+        "predict",
+        "evaluate",
+        "scored",
+        "choices",
+        "unfinished",
+        "progress",
+        "importer",
+        "serve",
+        "app",
+        "__main__",
+    },
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.
