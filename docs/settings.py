@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from retort.config import ServeSettings, TrainSettings
+from retort.config import PredictSettings, ServeSettings, TrainSettings
 
 README = Path(__file__).parents[1] / "README.md"
 OLDER = ("batch_size", "max_seq_len", "n_epochs", "max_learn_rate", "min_learn_rate", "warmup_proportion")
@@ -18,6 +18,7 @@ TABLES = {
     "older": {name: TrainSettings.model_fields[name] for name in OLDER},
     "train": {name: field for name, field in TrainSettings.model_fields.items() if name not in OLDER},
     "serve": ServeSettings.model_fields,
+    "predict": PredictSettings.model_fields,
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from retort.cli import main
-from retort.config import ServeSettings, TrainSettings
+from retort.config import EvaluateSettings, PredictSettings, ServeSettings, TrainSettings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -14,7 +14,10 @@ def run(*arguments: str, **environment: str):
     return CliRunner().invoke(main, arguments, env=environment)
 
 
-@pytest.mark.parametrize(("command", "settings"), [("train", TrainSettings), ("serve", ServeSettings)])
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [("train", TrainSettings), ("serve", ServeSettings), ("predict", PredictSettings), ("evaluate", EvaluateSettings)],
+)
 def test_every_setting_is_an_option_and_an_environment_variable_with_its_default_shown(command, settings):
     shown = " ".join(run(command, "--help").output.split())
     for name, field in settings.model_fields.items():

@@ -19,7 +19,7 @@ FLOORS = [
     {"tasks"},
     {"artifact", "pointer", "shelf"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "models_command", "train", "importer", "predict", "scored", "choices", "unfinished", "progress"}
+    {"cli", "models_command", "train", "importer", "predict", "evaluate", "scored", "choices", "unfinished", "progress"}
     | {"serve", "server", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

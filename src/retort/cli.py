@@ -22,7 +22,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from retort import __version__
-from retort.config import PredictSettings, ServeSettings, Settings, TrainSettings
+from retort.config import EvaluateSettings, PredictSettings, ServeSettings, Settings, TrainSettings
 from retort.errors import BadUsage, RetortError
 from retort.models_command import build_models
 
@@ -177,6 +177,19 @@ def predict(settings: PredictSettings, file: Path, json_output: bool) -> None:
         f"Scored {found.n_rows:,} rows{failed} with {found.model} at {found.texts_per_s:,.0f} texts/s: {found.output}",
         err=True,
     )
+
+
+@main.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@settings_options(EvaluateSettings)
+@json_option
+def evaluate(settings: EvaluateSettings, file: Path, json_output: bool) -> None:
+    """Score the model that serves, or another, on the labelled texts of FILE."""
+    from retort.evaluate import describe, to_json
+    from retort.evaluate import evaluate as run
+
+    artifact, found = run(file, settings, lambda line: click.echo(line, err=True))
+    click.echo(json.dumps(to_json(artifact, found)) if json_output else f"{artifact.version}\n{describe(found)}")
 
 
 @main.command("import", cls=Command)

@@ -241,3 +241,16 @@ class PredictSettings(Settings):
     )
     n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")
     resume: bool = Field(False, description="Go on with the same command's unfinished output.")
+
+
+class EvaluateSettings(Settings):
+    """What `retort evaluate` can be told, besides the file."""
+
+    models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
+    model: str | None = Field(
+        None, description="A model's folder, or its name in the pointer; else the one that serves."
+    )
+    text_column: str | None = Field(None, description="Column of the text; guessed when not given.")
+    text_pair_column: str | None = Field(None, description="Column of the second text of sentence pairs.")
+    label_column: str | None = Field(None, description="Column of the label; guessed when not given.")
+    n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")

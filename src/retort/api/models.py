@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from retort.api.predict import read_json_body
+from retort.api.body import read_json_body
 from retort.api.schema import parse_json
 from retort.engine.registry import DEFAULT, Held, Registry
 from retort.errors import BadArtifact, InvalidInput, NoSuchModel
