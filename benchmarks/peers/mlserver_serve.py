@@ -32,7 +32,7 @@ async def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--wait-s", type=float, default=0.005)
+    parser.add_argument("--wait-s", type=float, default=0.002)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     settings = Settings(

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ class Server:
     path: str = "/predict"
     body: Callable[[Sequence[str]], Any] = lambda texts: {"x": list(texts)}
     labels: Callable[[Any], list[str]] = lambda answer: list(answer["predictions"])
-    notes: dict[str, str] = field(default_factory=dict)
 
     def command(self, models_dir: Path, folder: Path, port: int) -> list[str]:
         """`folder` is the model's, prepared for peers.
@@ -51,6 +50,13 @@ SERVERS = (
     Server("padded", "Flask + transformers, padded to 128", "hf", "flask_transformers_serve.py", ["--padded"]),
     Server("pipeline", "Flask + transformers pipeline", "hf", "flask_transformers_serve.py"),
     Server("careful", "Flask + onnxruntime int8, careful", "ort", "flask_int8_serve.py"),
+    Server(
+        "careful_threads",
+        "the same with threads (gthread)",
+        "ort",
+        "flask_int8_serve.py",
+        ["--worker-class", "gthread", "--threads", "4"],
+    ),
     Server("litserve", "LitServe int8", "litserve", "litserve_serve.py"),
     Server("bentoml", "BentoML int8", "bentoml", "bentoml_serve.py", labels=list),
     Server(
