@@ -11,7 +11,7 @@ from retort.choices import choose_artifact
 from retort.config import EvaluateSettings
 from retort.data.readers import Row, Table, read_table
 from retort.engine.batcher import BatchLimits
-from retort.engine.registry import load_predictor
+from retort.engine.loading import load_predictor
 from retort.errors import BadData, BadUsage
 from retort.training.evaluate import Evaluation, average_windows
 from retort.training.evaluate import evaluate as measure
