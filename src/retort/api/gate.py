@@ -43,6 +43,10 @@ class Gate:
         """Whether requests of this rule and method need no key."""
         return method in ("GET", "HEAD") and (rule in self._open or rule.startswith(OPEN_BELOW))
 
+    def hides(self, rule: str) -> bool:
+        """Whether there is no such address, because nobody may ask there."""
+        return rule.startswith(ADMIN) and not self._admin
+
     def _check(self) -> None:
         """Raises Unauthorized; Forbidden: an address for admins; NotFound: such an address, and there are none."""
         if self.is_open():

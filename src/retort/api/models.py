@@ -6,15 +6,67 @@ Whoever asks there was let in before (`before_request`); this module knows no ke
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel
 
+from retort.api import operation
 from retort.api.body import read_json_body
+from retort.api.fields import RequestModel
+from retort.api.operation import READS
 from retort.api.schema import parse_json
 from retort.engine.registry import DEFAULT, Held, Registry
-from retort.errors import BadArtifact, InvalidInput, NoSuchModel
+from retort.errors import (
+    BadArtifact,
+    CannotWrite,
+    InvalidInput,
+    ModelInUse,
+    ModelNotReady,
+    NoSuchModel,
+    UnknownModel,
+)
 from retort.pointer import Pointer, remove_pointer, rewind_pointer, write_pointer
 from retort.shelf import choose, choose_previous, find_published
 
 MAX_BODY_BYTES = 65_536
+
+
+class UseRequest(RequestModel):
+    """Which model is to serve."""
+
+    model_dir: str
+
+
+class RollbackRequest(RequestModel):
+    """Of which name; the default one without."""
+
+    name: str = DEFAULT
+
+
+class ServedModel(BaseModel):
+    """What serves under a name."""
+
+    name: str
+    model: str
+    task: str
+    n_labels: int
+    max_seq_len: int
+    model_dir: str
+    is_default: bool
+    loaded: str
+
+
+class LabelledModel(ServedModel):
+    """The same, with its labels."""
+
+    labels: list[str]
+
+
+class ServedModels(BaseModel):
+    """Everything that serves."""
+
+    models: list[ServedModel]
+
+
+CHANGES = (UnknownModel, BadArtifact, CannotWrite, ModelNotReady)
 
 
 def build_models(registry: Registry) -> Blueprint:
@@ -25,16 +77,19 @@ def build_models(registry: Registry) -> Blueprint:
     blueprint = Blueprint("models", __name__)
 
     @blueprint.get("/models")
+    @operation.describe("What serves", gives=ServedModels, errors=(ModelNotReady,))
     def models() -> Response:
         """Raises ModelNotReady."""
         return _everything(registry)
 
     @blueprint.get("/models/<name>")
+    @operation.describe("What serves under a name", gives=LabelledModel, errors=(ModelNotReady,))
     def model(name: str) -> Response:
         """Raises ModelNotReady, NoSuchModel."""
         return _one(registry, name)
 
     @blueprint.post("/admin/models/<name>/use")
+    @operation.describe("Serve another model", takes=UseRequest, gives=LabelledModel, errors=(*READS, *CHANGES))
     def use(name: str) -> Response:
         """Raises UnknownModel: no such folder; BadArtifact: it cannot serve; what served before still does."""
         folder = find_published(registry.models_dir, _read_string("model_dir", required=True))
@@ -42,18 +97,24 @@ def build_models(registry: Registry) -> Blueprint:
         return _point(registry, name, pointer, write_pointer)
 
     @blueprint.post("/admin/rollback")
+    @operation.describe(
+        "Serve the model before", takes=RollbackRequest, gives=LabelledModel, errors=(*READS, *CHANGES),
+        is_body_needed=False,
+    )  # fmt: skip
     def rollback() -> Response:
         """Raises UnknownModel: nothing served before; BadArtifact: it cannot serve any more."""
         name = _read_string("name") or DEFAULT
         return _point(registry, name, choose_previous(registry.models_dir, name), rewind_pointer)
 
     @blueprint.delete("/admin/models/<name>")
+    @operation.describe("Serve a model no longer", gives=ServedModels, errors=(ModelInUse, *CHANGES))
     def remove(name: str) -> Response:
         """Serve it no longer; its folder stays.  Raises UnknownModel; ModelInUse: it is the default."""
         registry.drop(name, lambda: remove_pointer(registry.models_dir, name))
         return _everything(registry)
 
     @blueprint.post("/admin/reload")
+    @operation.describe("Follow the pointer now", gives=ServedModels, errors=CHANGES)
     def reload() -> Response:
         """Follow the pointer now.  Raises BadArtifact: something it names was refused."""
         if refused := registry.reload():

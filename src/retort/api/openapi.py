@@ -47,6 +47,8 @@ def build_document(app: Flask, gate: Gate) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for rule, method, operation in sorted(described(app), key=lambda found: found[0]):
+        if gate.hides(rule):
+            continue
         path = re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", rule)
         built = _build_operation(path, method, operation, schemas) | {"security": _security(rule, method, gate)}
         paths.setdefault(path, {}).setdefault(method.lower(), built)  # of equal rules the first one answers
@@ -89,7 +91,10 @@ def _build_operation(path: str, method: str, operation: Operation, schemas: dict
         "responses": _build_responses(operation, bool(arguments), schemas),
     }
     if operation.takes:
-        built["requestBody"] = {"required": True, "content": _content(operation.takes, "validation", schemas)}
+        built["requestBody"] = {
+            "required": operation.is_body_needed,
+            "content": _content(operation.takes, "validation", schemas),
+        }
     return built
 
 

@@ -32,6 +32,7 @@ class Operation:
     gives: Mapping[str, Any]
     takes: Mapping[str, Any]
     errors: tuple[type[RetortError], ...]
+    is_body_needed: bool
     is_cached: bool  # there is a 304 for who has it already
     note: str  # what `takes` and `gives` cannot say
 
@@ -46,13 +47,16 @@ def describe(
     gives: Any,
     takes: Any = None,
     errors: tuple[type[RetortError], ...] = (),
+    is_body_needed: bool = True,
     is_cached: bool = False,
     note: str = "",
 ) -> Callable[[View], View]:
     """Keep with a view what it does.  `gives` and `takes` are a type of JSON, or types by media type."""
 
     def keep(view: View) -> View:
-        operation = Operation(summary, _by_media_type(gives), _by_media_type(takes), errors, is_cached, note)
+        operation = Operation(
+            summary, _by_media_type(gives), _by_media_type(takes), errors, is_body_needed, is_cached, note
+        )
         view.operation = operation  # type: ignore[attr-defined]
         return view
 
