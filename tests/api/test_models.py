@@ -17,6 +17,9 @@ from retort.engine.watcher import Watcher
 from retort.pointer import FILE, read_pointer
 
 
+KEY = "an-administrators-key"
+
+
 @pytest.fixture
 def older(tmp_path: Path) -> Artifact:
     return tiny_artifact(tmp_path, name="older", seed=1)
@@ -36,7 +39,10 @@ def registry(tmp_path: Path, newer: Artifact) -> Registry:
 
 @pytest.fixture
 def client(registry: Registry) -> FlaskClient:
-    return create_app(ServeSettings(models_dir=registry.models_dir, n_threads=1), registry).test_client()
+    settings = ServeSettings(models_dir=registry.models_dir, n_threads=1, admin_keys=KEY)
+    client = create_app(settings, registry).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = KEY
+    return client
 
 
 def answer(client: FlaskClient, method: str, path: str, body: Any = None) -> tuple[int, Any]:
