@@ -7,6 +7,7 @@ The worker listens at once: until its model has given its golden logits it lives
 import contextlib
 import http.client
 import json
+import logging
 import os
 import socket
 import sys
@@ -94,6 +95,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         n_threads = settings.n_threads or count_processors()
         os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
+        _log_to_stderr()
         registry = open_registry(settings)
         self._watcher = Watcher(registry)
         threading.Thread(target=self._load_model, args=[registry], daemon=True).start()
@@ -169,6 +171,13 @@ def _answer(client: socket.socket, status: int, request_id: str, envelope: dict[
     )
     with contextlib.suppress(OSError):  # the client may be gone
         client.sendall(head.encode() + body)
+
+
+def _log_to_stderr() -> None:
+    """What Retort's own modules have to say; stdout is the access log."""
+    logger = logging.getLogger("retort")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler())
 
 
 def _say(line: str) -> None:
