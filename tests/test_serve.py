@@ -273,6 +273,32 @@ def test_a_pointer_edited_by_hand_serves_the_other_model_after_a_restart(models_
         assert server.ask("GET", "/readyz")[1]["model"] != newest.version
 
 
+def test_a_running_server_follows_the_pointer_and_says_once_what_it_refuses(models_dir: Path) -> None:
+    pointer = models_dir / "latest_model_config.json"
+    older = pointer.read_text()
+    with serving(models_dir) as server:
+        answered = server.ask("POST", "/predict", {"x": "java"})[1]["model"]
+        pointer.write_text('{"model_dir": "trained/gone"}')
+        assert server.process.stderr is not None
+        line = server.process.stderr.readline()
+        assert "trained/gone" in line
+        assert f"{answered} still answers" in line
+        newest = tiny_artifact(models_dir, name="newer", seed=1)
+        assert server.process.stderr.readline() == f"Serving {newest.version} as default\n"
+        assert server.ask("POST", "/predict", {"x": "java"})[1]["model"] == newest.version
+        pointer.write_text(older)
+        assert server.process.stderr.readline() == f"Serving {answered} as default\n"
+        code, _, err = server.stop()
+    assert (code, err) == (0, "")
+
+
+def test_a_server_that_stops_while_it_loads_a_model_ends_with_0(models_dir: Path) -> None:
+    with serving(models_dir) as server:
+        newest = tiny_artifact(models_dir, name="newer", seed=1)
+        code, _, err = server.stop()
+    assert (code, err) in [(0, ""), (0, f"Serving {newest.version} as default\n")]
+
+
 def refused(models_dir: Path, port: int = 0) -> str:
     """What a start that fails says: one line on stderr, exit code 1, nothing on stdout."""
     done = subprocess.run([*COMMAND, str(port), "--models-dir", str(models_dir)],

@@ -6,6 +6,7 @@ The worker listens at once: until its model has given its golden logits it lives
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -98,6 +99,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         settings = self.settings
         n_threads = settings.n_threads or count_processors()
         os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))  # the tokenizer's
+        _log_to_stderr()
         self.registry: Registry = open_registry(settings)
         self._watcher = Watcher(self.registry)
         threading.Thread(target=self._load_model, args=[self.registry], daemon=True).start()
@@ -138,6 +140,13 @@ class _Worker(Worker):  # type: ignore[misc]
 
         listeners = [listener.sock for listener in self.sockets]
         Server(self.wsgi, self.app.registry, self.app.settings, listeners, self.notify).run()
+
+
+def _log_to_stderr() -> None:
+    """What Retort's own modules have to say; stdout is the access log."""
+    logger = logging.getLogger("retort")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler())
 
 
 def _say(line: str) -> None:

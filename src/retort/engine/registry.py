@@ -207,7 +207,7 @@ class Registry:
         if new is not self._held.get(name):
             self._replace({**self._held, name: new})
             self.metrics.reloaded("loaded")
-            log.info("%s serves %s now", name, new.artifact.version)
+            log.info("Serving %s as %s", new.artifact.version, name)
 
     def _load(self, pointer: Pointer) -> Held:
         with ThreadPoolExecutor(1, initializer=be_nice) as reader:  # checksums read every byte of the model
