@@ -16,7 +16,6 @@ from retort.engine.registry import Registry, open_registry
 from retort.engine.watcher import Watcher
 from retort.pointer import FILE, read_pointer
 
-
 KEY = "an-administrators-key"
 
 
