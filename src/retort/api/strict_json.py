@@ -61,12 +61,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(depth):
+        if not level:
+            return False
         level = [
             child
             for container in level
-            if isinstance(container, dict | list)
             for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, dict | list)
         ]
-    return any(isinstance(value, dict | list) for value in level)
+    return bool(level)

