@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(answer)
         if exchange.is_too_long:  # its body may still be coming
             self._linger()
-        elif not exchange.keep_alive or self.is_stopping:
+        elif not exchange.keep_alive:
             self._transport.close()
         elif self._waiting:
             self._start(self._waiting.popleft())
@@ -220,6 +220,11 @@ class Connection(asyncio.Protocol):
             self._enter(State.READING if self._exchange or self._head.headers else State.IDLE)
         if len(self._waiting) < MAX_PIPELINED and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def keeps(self, exchange: Exchange) -> bool:
+        """Whether more may come after `exchange`: what its answer says then holds, whatever happens meanwhile."""
+        exchange.keep_alive = exchange.keep_alive and not self.is_stopping
+        return exchange.keep_alive
 
     def time_out(self) -> None:
         """A request takes too long to come."""

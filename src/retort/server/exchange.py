@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
+from retort.api.direct import Reply
 from retort.api.errors import RETRY_AFTER_S, build_envelope
 
 Address = tuple[str, int]
@@ -96,8 +97,8 @@ def build_environ(exchange: Exchange, server: Address, client: Address) -> WSGIE
     return environ
 
 
-def run_application(app: WSGIApplication, environ: WSGIEnvironment, keep_alive: bool) -> bytes:
-    """The whole answer of a WSGI application."""
+def run_application(app: WSGIApplication, environ: WSGIEnvironment) -> Reply:
+    """What a WSGI application answers."""
     begun: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[..., object]:
@@ -111,7 +112,7 @@ def run_application(app: WSGIApplication, environ: WSGIEnvironment, keep_alive: 
         if close := getattr(pieces, "close", None):
             close()
     status, headers = begun
-    return format_response(int(status[:3]), headers, body, keep_alive, environ["REQUEST_METHOD"] == "HEAD")
+    return int(status[:3]), headers, body
 
 
 def format_response(

@@ -196,9 +196,8 @@ class Server:
         self, connection: Connection, exchange: Exchange, call: Call, timer: asyncio.TimerHandle
     ) -> None:
         timer.cancel()
-        status, headers, body = call.finish()
-        keep_alive = exchange.keep_alive and not connection.is_stopping
-        self._finish(connection, exchange, format_response(status, headers, body, keep_alive), self._predicting)
+        answer = format_response(*call.finish(), connection.keeps(exchange))
+        self._finish(connection, exchange, answer, self._predicting)
 
     def refuse(self, connection: Connection, fault: Fault) -> bytes:
         """Called by the connection."""
@@ -213,14 +212,15 @@ class Server:
             endpoint=exchange.path if exchange and exchange.path in self._endpoints else UNMATCHED,
             user_agent=exchange.header(b"user-agent") if exchange else "",
         )
-        keep_alive = exchange is not None and exchange.keep_alive and not connection.is_stopping
+        keep_alive = exchange is not None and connection.keeps(exchange)
         return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive)
 
     def _run(self, connection: Connection, exchange: Exchange, pool: ThreadPool) -> None:
         """In a thread."""
-        keep_alive = exchange.keep_alive and not connection.is_stopping
+        environ = build_environ(exchange, self._address, connection.peer)
         try:
-            answer = run_application(self._app, build_environ(exchange, self._address, connection.peer), keep_alive)
+            reply = run_application(self._app, environ)
+            answer = format_response(*reply, connection.keeps(exchange), is_head=exchange.method == "HEAD")
         except Exception:
             log.exception("a request failed")
             fault = Fault(500, "InternalError", "Something went wrong here; the server's log says what.")
