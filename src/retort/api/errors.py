@@ -6,7 +6,6 @@ from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
-    BadArtifact,
     BodyTooLong,
     CannotWrite,
     ClientLeft,
@@ -16,6 +15,7 @@ from retort.errors import (
     InvalidInput,
     ModelInUse,
     ModelNotReady,
+    ModelRefused,
     NoSuchModel,
     NotJson,
     Overloaded,
@@ -35,8 +35,8 @@ STATUSES: dict[type[RetortError], int] = {
     ModelInUse: 409,
     BodyTooLong: 413,
     TooManyTexts: 413,
-    BadArtifact: 422,
     InvalidInput: 422,
+    ModelRefused: 422,
     TooManyTokens: 422,
     Overloaded: 429,
     ClientLeft: 499,  # nobody reads it; the log line and the counters do
