@@ -22,6 +22,7 @@ RetortError
     ├── BodyTooLong      more bytes than one request may hold
     ├── TooManyTexts     more texts than one request may hold
     ├── TooManyTokens    more tokens than one request may hold
+    ├── ModelRefused     a model that an administrator chose cannot serve
     ├── NoSuchModel      the server holds no model of that name
     ├── Unauthorized     no API key, or none that is known
     └── Forbidden        a known API key that may not do this
@@ -127,6 +128,10 @@ class TooManyTexts(BadRequest):
 
 class TooManyTokens(BadRequest):
     """More tokens than one request may hold."""
+
+
+class ModelRefused(BadRequest):
+    """A model that an administrator chose cannot serve; only they read why, for it names files."""
 
 
 class NoSuchModel(BadRequest):

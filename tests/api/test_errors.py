@@ -46,7 +46,7 @@ def test_the_table_holds_every_fault_of_a_client() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError(PRIVATE), errors.BadCheckpoint(PRIVATE), errors.TrainingFailed(PRIVATE), KeyError(PRIVATE)]
+    "error", [ValueError(PRIVATE), errors.BadArtifact(PRIVATE), errors.TrainingFailed(PRIVATE), KeyError(PRIVATE)]
 )
 def test_a_crash_is_a_500_that_keeps_the_exceptions_text_to_itself(error: Exception) -> None:
     response = raising(error).get("/")

@@ -105,7 +105,7 @@ def test_the_pointer_is_followed_at_once_when_asked(client: FlaskClient, tmp_pat
     assert (status, found["models"][0]["model"]) == (200, older.version)
     (tmp_path / FILE).write_text(json.dumps({"model_dir": "trained/gone"}))
     status, found = answer(client, "POST", "/admin/reload")
-    assert (status, found["error_type"], "trained/gone" in found["error"]) == (422, "BadArtifact", True)
+    assert (status, found["error_type"], "trained/gone" in found["error"]) == (422, "ModelRefused", True)
     assert serving(client) == {"default": older.path.name}
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_cannot_serve_is_refused_and_never_pointed_to(
         ("POST", "/admin/rollback", None),
     ):
         status, found = answer(client, method, path, sent)
-        assert (status, found["error_type"]) == (422, "BadArtifact"), path
+        assert (status, found["error_type"]) == (422, "ModelRefused"), path
     assert (tmp_path / FILE).read_bytes() == before
     assert serving(client) == {"default": newer.path.name}
     answering = registry.current
@@ -154,7 +154,7 @@ def test_a_model_that_cannot_serve_is_refused_and_never_pointed_to(
         ("POST", "/admin/models/default/use", [], 422, "InvalidInput"),
         ("POST", "/admin/models/default/use", {"model_dir": "a", "more": 1}, 422, "InvalidInput"),
         ("POST", "/admin/models/default/use", None, 415, "UnsupportedBody"),
-        ("POST", "/admin/models/no%20name/use", {"model_dir": "older"}, 422, "BadArtifact"),
+        ("POST", "/admin/models/no%20name/use", {"model_dir": "older"}, 422, "ModelRefused"),
         ("POST", "/admin/rollback", {"name": "none"}, 404, "UnknownModel"),
         ("POST", "/admin/rollback", {"name": None}, 422, "InvalidInput"),
         ("POST", "/admin/rollback", {"name": "default", "to": "older"}, 422, "InvalidInput"),

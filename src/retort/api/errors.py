@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from retort.errors import (
-    BadArtifact,
     BodyTooLong,
     CannotWrite,
     ClientLeft,
@@ -18,6 +17,7 @@ from retort.errors import (
     InvalidInput,
     ModelInUse,
     ModelNotReady,
+    ModelRefused,
     NoSuchModel,
     NotJson,
     Overloaded,
@@ -37,8 +37,8 @@ STATUSES: dict[type[RetortError], int] = {
     ModelInUse: 409,
     BodyTooLong: 413,
     TooManyTexts: 413,
-    BadArtifact: 422,
     InvalidInput: 422,
+    ModelRefused: 422,
     TooManyTokens: 422,
     Overloaded: 429,
     ClientLeft: 499,  # nobody reads it; the log line and the counters do

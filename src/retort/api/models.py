@@ -3,6 +3,9 @@
 Whoever asks there was let in before (`before_request`); this module knows no keys.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -20,6 +23,7 @@ from retort.errors import (
     InvalidInput,
     ModelInUse,
     ModelNotReady,
+    ModelRefused,
     NoSuchModel,
     UnknownModel,
 )
@@ -66,7 +70,7 @@ class ServedModels(BaseModel):
     models: list[ServedModel]
 
 
-CHANGES = (UnknownModel, BadArtifact, CannotWrite, ModelNotReady)
+CHANGES = (UnknownModel, ModelRefused, CannotWrite, ModelNotReady)
 
 
 def build_models(registry: Registry) -> Blueprint:
@@ -91,10 +95,11 @@ def build_models(registry: Registry) -> Blueprint:
     @blueprint.post("/admin/models/<name>/use")
     @operation.describe("Serve another model", takes=UseRequest, gives=LabelledModel, errors=(*READS, *CHANGES))
     def use(name: str) -> Response:
-        """Raises UnknownModel: no such folder; BadArtifact: it cannot serve; what served before still does."""
+        """Raises UnknownModel: no such folder; ModelRefused: it cannot serve; what served before still does."""
         folder = find_published(registry.models_dir, _read_string("model_dir", required=True))
-        pointer = choose(registry.models_dir, folder, name)
-        return _point(registry, name, pointer, write_pointer)
+        with _faults_told():
+            _point(registry, name, choose(registry.models_dir, folder, name), write_pointer)
+        return _one(registry, name)
 
     @blueprint.post("/admin/rollback")
     @operation.describe(
@@ -102,23 +107,26 @@ def build_models(registry: Registry) -> Blueprint:
         is_body_needed=False,
     )  # fmt: skip
     def rollback() -> Response:
-        """Raises UnknownModel: nothing served before; BadArtifact: it cannot serve any more."""
+        """Raises UnknownModel: nothing served before; ModelRefused: it cannot serve any more."""
         name = _read_string("name") or DEFAULT
-        return _point(registry, name, choose_previous(registry.models_dir, name), rewind_pointer)
+        with _faults_told():
+            _point(registry, name, choose_previous(registry.models_dir, name), rewind_pointer)
+        return _one(registry, name)
 
     @blueprint.delete("/admin/models/<name>")
     @operation.describe("Serve a model no longer", gives=ServedModels, errors=(ModelInUse, *CHANGES))
     def remove(name: str) -> Response:
         """Serve it no longer; its folder stays.  Raises UnknownModel; ModelInUse: it is the default."""
-        registry.drop(name, lambda: remove_pointer(registry.models_dir, name))
+        with _faults_told():
+            registry.drop(name, lambda: remove_pointer(registry.models_dir, name))
         return _everything(registry)
 
     @blueprint.post("/admin/reload")
     @operation.describe("Follow the pointer now", gives=ServedModels, errors=CHANGES)
     def reload() -> Response:
-        """Follow the pointer now.  Raises BadArtifact: something it names was refused."""
+        """Follow the pointer now.  Raises ModelRefused: something that it names cannot serve."""
         if refused := registry.reload():
-            raise BadArtifact(" ".join(str(error) for error in refused.values()))
+            raise ModelRefused(" ".join(str(error) for error in refused.values()))
         return _everything(registry)
 
     return blueprint
@@ -151,9 +159,17 @@ def _one(registry: Registry, name: str) -> Response:
     return jsonify(describe(name, held) | {"labels": list(held.artifact.served.labels)})
 
 
-def _point(registry: Registry, name: str, pointer: Pointer, write: Any) -> Response:
+def _point(registry: Registry, name: str, pointer: Pointer, write: Callable[[Path, Pointer, str], None]) -> None:
     registry.point(name, pointer, lambda: write(registry.models_dir, pointer, name))
-    return _one(registry, name)
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """An administrator may read what is wrong with a model; elsewhere such a text would be a crash, and kept back."""
+    try:
+        yield
+    except BadArtifact as e:
+        raise ModelRefused(str(e)) from e
 
 
 def _read_string(field: str, required: bool = False) -> str:
