@@ -142,6 +142,7 @@ def _measure_cell(
     load = press(
         running.port, requests, shape.n_clients, args.seconds, args.warm_up, lambda: cpu.append(running.cpu_s())
     )
+    running.check()
     n_texts = len(load.latencies_s) * shape.n_texts
     return {
         "texts_per_s": round(n_texts / load.duration_s, 2),

@@ -47,6 +47,11 @@ class Running:
             raise
         self.first_answer_s = time.perf_counter() - started
 
+    def check(self) -> None:
+        """Raises NoAnswer: it has ended."""
+        if self._process.poll() is not None:
+            raise NoAnswer(f"it ended with {self._process.returncode}\n{self.read_log()}")
+
     def members(self) -> list[psutil.Process]:
         """The process and all that it started."""
         with contextlib.suppress(psutil.NoSuchProcess):
