@@ -3,8 +3,8 @@
 `--padded`: the older way, each text padded to 128 tokens, which are what it was trained with; longer ones are cut.
 Without: the pipeline, which pads a list to its longest and a single text not at all.
 
-Runs in the environment `hf`, under gunicorn with one worker of 8 threads (Flask's own server is slower, and a
-single thread no faster); PyTorch has one thread for each core.
+Runs in the environment `hf`, under gunicorn with one worker of 8 threads (with 1 it was slower, with 2 the same);
+PyTorch has one thread for each core.
 """
 
 import argparse

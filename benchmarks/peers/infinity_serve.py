@@ -1,6 +1,7 @@
 """A peer of `serving.py`: Infinity, whose `classify` endpoint batches by itself.
 
-Runs in the environment `infinity`, with the engine `optimum` on a folder that holds the int8 graph.
+Runs in the environment `infinity`, with the engine `optimum` on a folder that holds the int8 graph: batches of up
+to 32 are ordered by length and run one text at a time.  The engine `torch` took more than five times the CPU.
 """
 
 import argparse

@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime
 import tokenizers
 
-# Padded as it came, a batch of 8 or 32 takes 1.2 to 1.8 times the CPU of one text at a time (short ones), or 2.5 to 3
-# times (mixed ones); so limited, 0.8 to 1.
+# Padded as they come, batches of 8 or 32 take 1.1 to 2 times the CPU of one text at a time (short ones) or 2.2 to 3.2
+# times (mixed ones); so limited, 0.6 to 0.8 and 0.9 to 1.
 MAX_BATCH = 8
 MAX_STRETCH = 1.25
 

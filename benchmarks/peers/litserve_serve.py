@@ -1,6 +1,8 @@
 """A peer of `serving.py`: LitServe, batching, on onnxruntime's dynamic int8.
 
-Runs in the environment `litserve`.
+Runs in the environment `litserve`: one worker with two inference threads, batches of up to 32 requests, 2 ms of
+waiting.  Of what was tried it took the least CPU on short texts, against two workers of one thread without batching or
+with batches of 16.
 """
 
 import argparse
