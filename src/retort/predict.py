@@ -125,7 +125,7 @@ class Scoring:
             "columns": self.columns.roles,
             "top-k": self.settings.top_k,
             "format": [self.format, self._is_packed],
-            "batches": [predictor.session.max_batch_tokens, predictor.session.length_multiple],
+            "batches": predictor.session.max_batch_tokens,
         }
 
     @property

@@ -87,7 +87,7 @@ class CountingSession:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, int]] = []
-        self.n_streams, self.max_batch_tokens, self.length_multiple = 1, 512, 1
+        self.n_streams, self.max_batch_tokens = 1, 512
 
     def run(self, batch: Batch) -> Floats:
         self.shapes.append(batch.input_ids.shape)  # type: ignore[arg-type]

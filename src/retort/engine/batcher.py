@@ -20,12 +20,14 @@ from retort.engine.metrics import Metrics
 from retort.engine.session import Session
 from retort.errors import ClientLeft, DeadlinePassed, InferenceFailed, ModelNotReady, Overloaded, RetortError
 from retort.tasks.base import Floats
-from retort.tokenization.batch import collate
+from retort.tokenization.batch import collate, round_width
 from retort.tokenization.encoding import Encoding
 
 MAX_SHARE = 4  # one request counts as at most a quarter of what may wait: however long, it cannot hold up the others
-MIN_FILL = 0.5  # an encoding joins a batch whose width it fills at least half
-MIN_SPLIT_TOKENS = 128  # smaller batches are not worth a second stream
+# What a batch costs beside its padded tokens, in tokens (measured with MiniLM): company that needs more padding than
+# that is better off in a batch of its own.
+BATCH_COST_TOKENS = 12
+MIN_SPLIT_TOKENS = 4 * BATCH_COST_TOKENS  # less is not worth a second stream
 
 
 TOO_LATE = "The time for this request ran out before it was answered."
@@ -153,7 +155,7 @@ class Batcher:
             tag = self._clock
             for index, encoding in enumerate(encodings):
                 tag += len(encoding)
-                heap = self._waiting.setdefault(self._width(len(encoding)), [])
+                heap = self._waiting.setdefault(round_width(len(encoding)), [])
                 heapq.heappush(heap, _Entry(tag, next(self._order), encoding, job, index))
             self._waiting_jobs.add(job)
             self._waiting_tokens += job.n_tokens
@@ -202,9 +204,6 @@ class Batcher:
             self._session.close()
 
     # Everything below runs in the streams' threads, or under the lock.
-
-    def _width(self, length: int) -> int:
-        return math.ceil(length / self._session.length_multiple) * self._session.length_multiple
 
     def _charge(self, job: Job) -> int:
         return min(job.n_tokens, self._limits.max_waiting_tokens // MAX_SHARE)
@@ -258,18 +257,12 @@ class Batcher:
         return oldest + self._limits.max_wait_s - time.perf_counter()
 
     def _cut(self) -> list[_Entry]:
-        """Whoever is next, with company of its length."""
+        """Whoever is next, with company of about its length."""
         if (width := self._next_width()) is None:
             return []
-        share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // self._n_idle)  # so that no stream is left without
-        room = max(1, min(self._max_batch_tokens, share) // width)
         self._clock = max(self._clock, self._waiting[width][0].tag)
-        batch: list[_Entry] = []
-        for each in sorted((w for w in self._waiting if width * MIN_FILL <= w <= width), reverse=True):
-            while len(batch) < room and self._has_waiting(each):
-                batch.append(heapq.heappop(self._waiting[each]))
-            if len(batch) == room:
-                break
+        share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // self._n_idle)  # so that no stream is left without
+        batch = self._gather(self._choose_widths(width), min(self._max_batch_tokens, share))
         now = time.perf_counter()
         for entry in batch:
             job = entry.job
@@ -280,6 +273,33 @@ class Batcher:
                 self._leave(job)
         if self._n_idle > 1 and self._waiting_jobs:
             self._work.notify()
+        return batch
+
+    def _choose_widths(self, width: int) -> list[int]:
+        """Which encodings go with those of `width`, first these; then the widest, and so on."""
+        widths = sorted(self._waiting)
+        at = widths.index(width)
+        n, widest = len(self._waiting[width]), at
+        for wider in range(at + 1, len(widths)):
+            if n * (widths[wider] - widths[widest]) >= BATCH_COST_TOKENS:
+                break
+            n, widest = n + len(self._waiting[widths[wider]]), wider
+        narrowest = at
+        while narrowest and self._padding(widths[narrowest - 1], widths[widest]) < BATCH_COST_TOKENS:
+            narrowest -= 1
+        return [width, *(w for w in reversed(widths[narrowest : widest + 1]) if w != width)]
+
+    def _padding(self, width: int, widest: int) -> int:
+        return len(self._waiting[width]) * (widest - width)
+
+    def _gather(self, widths: list[int], max_tokens: int) -> list[_Entry]:
+        """As many as fit, those of the first width before others."""
+        batch: list[_Entry] = []
+        widest = 0
+        for width in widths:
+            widest = max(widest, width)
+            while self._has_waiting(width) and (not batch or (len(batch) + 1) * widest <= max_tokens):
+                batch.append(heapq.heappop(self._waiting[width]))
         return batch
 
     def _next_width(self) -> int | None:
@@ -301,7 +321,7 @@ class Batcher:
 
     def _run(self, batch: list[_Entry]) -> None:
         """Logits for each; a batch that fails is halved until who made it fail is alone."""
-        width = max(self._width(len(entry.encoding)) for entry in batch)
+        width = max(round_width(len(entry.encoding)) for entry in batch)
         start = time.perf_counter()
         try:
             logits = self._session.run(collate([entry.encoding for entry in batch], self._pad_id, width))

@@ -75,9 +75,7 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
 def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause, max_warm_up_s: float) -> None:
     """On every stream: the largest batch, one text of each length, full batches of each length while there is time."""
     longest, n_tokens = artifact.served.max_seq_len, session.max_batch_tokens
-    multiple = session.length_multiple
-    shorter = sorted({-(-length // multiple) * multiple for length in LENGTHS if length < longest})
-    lengths = [*(length for length in shorter if length < longest), longest]
+    lengths = [*(length for length in LENGTHS if length < longest), longest]
     shapes = [(max(1, n_tokens // longest), longest), *((1, n) for n in lengths)]
     shapes += [(n_tokens // n, n) for n in lengths if n_tokens // n > 1]
     start = time.perf_counter()

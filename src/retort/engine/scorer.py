@@ -14,7 +14,7 @@ import numpy as np
 from retort.engine.predictor import Answer, Predictor
 from retort.errors import InferenceFailed
 from retort.tasks.base import Floats, Input
-from retort.tokenization.batch import collate, plan_batches
+from retort.tokenization.batch import collate, plan_batches, round_width
 from retort.tokenization.encoding import Encoding
 
 Logits = Floats | Exception
@@ -83,7 +83,7 @@ class Scorer:
     def _start(self, inputs: Sequence[Input]) -> _Started:
         encoded = self._encode(inputs)
         flat = [e for encodings in encoded if not isinstance(encodings, Exception) for e in encodings]
-        batches = plan_batches([self._width(e) for e in flat], self._session.max_batch_tokens)
+        batches = plan_batches([round_width(len(e)) for e in flat], self._session.max_batch_tokens)
         batches.reverse()  # the largest first, so that the streams end together
         return _Started(encoded, batches, [self._running.submit(self._run, [flat[i] for i in b]) for b in batches])
 
@@ -96,14 +96,10 @@ class Scorer:
                 return [e]
             return [found for given in inputs for found in self._encode([given])]
 
-    def _width(self, encoding: Encoding) -> int:
-        multiple = self._session.length_multiple
-        return -(-len(encoding) // multiple) * multiple
-
     def _run(self, batch: list[Encoding]) -> list[Logits]:
         """Logits of each; a batch that fails is halved until who made it fail is alone."""
         try:
-            width = max(map(self._width, batch))
+            width = round_width(max(map(len, batch)))
             logits = self._session.run(collate(batch, self._predictor.tokenizer.pad_id, width))
         except Exception as e:
             if len(batch) == 1:

@@ -27,10 +27,6 @@ class Session(Protocol):
     def max_batch_tokens(self) -> int:
         """The padded cost B * T beyond which a batch only waits longer."""
 
-    @property
-    def length_multiple(self) -> int:
-        """What a batch's length T is best rounded up to."""
-
     def run(self, batch: Batch) -> Floats:
         """Logits (B, n_labels) of a batch (B, T)."""
 
@@ -46,7 +42,6 @@ class OpenvinoSession:
     """
 
     max_batch_tokens = 512  # 1,024 measured the same, with twice the wait; 256 and 2,048 a tenth slower
-    length_multiple = 1
 
     def __init__(self, path: Path, n_threads: int = 0, precision: Precision = "float32") -> None:
         """`n_threads` 0 means as many as the CPU quota.  `bfloat16` is float32 on a processor that lacks it.
