@@ -27,6 +27,7 @@ MAX_SHARE = 4  # one request counts as at most a quarter of what may wait: howev
 # What a batch costs beside its padded tokens, in tokens (measured with MiniLM): company that needs more padding than
 # that is better off in a batch of its own.
 BATCH_COST_TOKENS = 12
+PREPARE_TOKENS = 24  # the same of a shape that is not the one that the stream ran last
 MIN_SPLIT_TOKENS = 4 * BATCH_COST_TOKENS  # less is not worth a second stream
 
 
@@ -113,6 +114,24 @@ class _Entry(NamedTuple):
     row: int  # among the encodings of the job
 
 
+class _Stream:
+    """A thread's end of one of the session's streams."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.alarm = threading.Lock()  # who wakes it lets go of this
+        self.alarm.acquire()
+        self.since = math.inf  # when its batch began
+        self._shape = (0, 0)  # of its last batch
+
+    def choose_shape(self, n: int, width: int) -> tuple[int, int]:
+        """Rows and width of a batch: those of the last one, where that costs less than to prepare for others."""
+        n_rows, last = self._shape
+        if n_rows < n or last < width or n_rows * last - n * width >= PREPARE_TOKENS:
+            self._shape = (n, width)
+        return self._shape
+
+
 class Batcher:
     """What waits for one session, and the threads that run it: one for each of its streams."""
 
@@ -120,19 +139,18 @@ class Batcher:
         self._session, self._pad_id, self._limits, self._metrics = session, pad_id, limits, metrics or Metrics()
         self._max_batch_tokens = limits.max_batch_tokens or session.max_batch_tokens
         self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
+        self._streams = [_Stream(number) for number in range(session.n_streams)]
+        self._idle: list[_Stream] = []  # the one that ran last comes last, and is woken first: it is warm
         self._waiting: dict[int, list[_Entry]] = {}  # by width, each a heap
         self._waiting_jobs: set[Job] = set()
         self._waiting_tokens = 0
         self._charged_tokens = 0  # of them, as admission counts
         self._clock = 0.0  # tag of the latest batch
         self._order = itertools.count()
-        self._n_idle = 0
         self._is_closing = False
-        self._running_since: dict[int, float] = {}
         self._threads = [
-            threading.Thread(target=self._run_stream, name=f"batcher-{n}", daemon=True)
-            for n in range(session.n_streams)
+            threading.Thread(target=self._run_stream, args=[stream], name=f"batcher-{stream.number}", daemon=True)
+            for stream in self._streams
         ]
         for thread in self._threads:
             thread.start()
@@ -160,7 +178,7 @@ class Batcher:
             self._waiting_jobs.add(job)
             self._waiting_tokens += job.n_tokens
             self._charged_tokens += self._charge(job)
-            self._work.notify(min(self._n_idle, len(encodings)))
+            self._wake(len(encodings))
         return job
 
     def drop(self, job: Job, error: RetortError) -> None:
@@ -179,7 +197,7 @@ class Batcher:
     def stuck_s(self) -> float:
         """For how long the slowest stream has been at one batch."""
         now = time.perf_counter()
-        return max((now - since for since in list(self._running_since.values())), default=0.0)
+        return max((now - stream.since for stream in self._streams), default=0.0)
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -193,7 +211,7 @@ class Batcher:
         """
         with self._lock:
             self._is_closing = True
-            self._work.notify_all()
+            self._wake(len(self._idle))
         end = time.perf_counter() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, end - time.perf_counter()))
@@ -221,31 +239,33 @@ class Batcher:
             self._waiting_jobs.remove(job)
             self._charged_tokens -= self._charge(job)
 
-    def _run_stream(self) -> None:
-        me = threading.get_ident()
-        while batch := self._take():
-            self._running_since[me] = time.perf_counter()
-            try:
-                self._run(batch)
-            finally:
-                del self._running_since[me]
+    def _wake(self, n: int) -> None:
+        for _ in range(min(n, len(self._idle))):
+            self._idle.pop().alarm.release()
 
-    def _take(self) -> list[_Entry]:
+    def _run_stream(self, stream: "_Stream") -> None:
+        while batch := self._take(stream):
+            stream.since = time.perf_counter()
+            self._run(stream, batch)
+            stream.since = math.inf
+
+    def _take(self, stream: "_Stream") -> list[_Entry]:
         """The next batch, waited for; empty when the batcher is closed."""
-        with self._lock:
-            self._n_idle += 1
-            try:
-                while True:
-                    if (pause_s := self._pause_s()) > 0:
-                        self._work.wait(pause_s)
-                    elif batch := self._cut():
+        while True:
+            with self._lock:
+                if (pause_s := self._pause_s()) <= 0:
+                    if batch := self._cut():
                         return batch
-                    elif self._is_closing:
+                    if self._is_closing:
                         return []
+                    pause_s = -1.0  # until there is something
+                self._idle.append(stream)
+            if not stream.alarm.acquire(timeout=pause_s):
+                with self._lock:
+                    if stream in self._idle:  # nobody woke it
+                        self._idle.remove(stream)
                     else:
-                        self._work.wait()
-            finally:
-                self._n_idle -= 1
+                        stream.alarm.acquire()
 
     def _pause_s(self) -> float:
         """How much longer to wait for company."""
@@ -261,7 +281,7 @@ class Batcher:
         if (width := self._next_width()) is None:
             return []
         self._clock = max(self._clock, self._waiting[width][0].tag)
-        share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // self._n_idle)  # so that no stream is left without
+        share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // (1 + len(self._idle)))  # no stream is left without
         batch = self._gather(self._choose_widths(width), min(self._max_batch_tokens, share))
         now = time.perf_counter()
         for entry in batch:
@@ -271,8 +291,8 @@ class Batcher:
             self._waiting_tokens -= len(entry.encoding)
             if not job.waiting_tokens:
                 self._leave(job)
-        if self._n_idle > 1 and self._waiting_jobs:
-            self._work.notify()
+        if self._waiting_jobs:
+            self._wake(1)
         return batch
 
     def _choose_widths(self, width: int) -> list[int]:
@@ -319,23 +339,24 @@ class Batcher:
         del self._waiting[width]
         return False
 
-    def _run(self, batch: list[_Entry]) -> None:
+    def _run(self, stream: "_Stream", batch: list[_Entry]) -> None:
         """Logits for each; a batch that fails is halved until who made it fail is alone."""
-        width = max(round_width(len(entry.encoding)) for entry in batch)
+        n_rows, width = stream.choose_shape(len(batch), round_width(max(len(entry.encoding) for entry in batch)))
         start = time.perf_counter()
         try:
-            logits = self._session.run(collate([entry.encoding for entry in batch], self._pad_id, width))
-            failures: dict[int, Exception] = {
-                int(row): InferenceFailed("The model gave no number for this input.")
-                for row in np.flatnonzero(~np.isfinite(logits).reshape(len(batch), -1).all(axis=1))
-            }
+            arrays = collate([entry.encoding for entry in batch], self._pad_id, width, n_rows)
+            logits = self._session.run(arrays, stream.number)[: len(batch)]
+            failures: dict[int, Exception] = {}
+            if not np.isfinite(logits).all():
+                rows = np.flatnonzero(~np.isfinite(logits).reshape(len(batch), -1).all(axis=1))
+                failures = {int(row): InferenceFailed("The model gave no number for this input.") for row in rows}
         except Exception as e:
             if len(batch) > 1:
-                self._run(batch[: len(batch) // 2])
-                self._run(batch[len(batch) // 2 :])
+                self._run(stream, batch[: len(batch) // 2])
+                self._run(stream, batch[len(batch) // 2 :])
                 return
             logits, failures = np.full((1, 1), np.nan, np.float32), {0: e}
-        self._metrics.ran(len(batch), len(batch) * width, time.perf_counter() - start)
+        self._metrics.ran(len(batch), n_rows * width, time.perf_counter() - start)
         with self._lock:
             for row, entry in enumerate(batch):
                 self._deliver(entry, logits[row], failures.get(row), width)

@@ -1,5 +1,8 @@
 """Batches become logits: the one place that knows the inference runtime."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
@@ -13,6 +16,7 @@ from retort.errors import BadArtifact
 from retort.tasks.base import Floats
 from retort.tokenization.batch import Batch
 
+MAX_OWN = 4
 _PRECISIONS = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 
@@ -27,21 +31,24 @@ class Session(Protocol):
     def max_batch_tokens(self) -> int:
         """The padded cost B * T beyond which a batch only waits longer."""
 
-    def run(self, batch: Batch) -> Floats:
-        """Logits (B, n_labels) of a batch (B, T)."""
+    def run(self, batch: Batch, stream: int | None = None) -> Floats:
+        """Logits (B, n_labels) of a batch (B, T), by the given stream or by any that is free."""
 
     def close(self) -> None:
         """Give the memory back; `run` no longer works."""
 
 
 class OpenvinoSession:
-    """An ONNX file on OpenVINO's CPU kernels: one stream of one thread for each processor.
+    """An ONNX file on OpenVINO's CPU kernels: a stream for each processor.
 
     Streams of one thread never wait for each other within a batch, so N small batches are done sooner than N times one
-    batch on N threads.
+    batch on N threads.  Up to `MAX_OWN` streams have a compiled model each: it runs in the thread that asks, and stays
+    prepared for the shape that it ran last; preparing anew for each batch costs as much as 25 tokens.  More streams
+    share one model, because each of them keeps weights in the processor's own layout.
     """
 
-    max_batch_tokens = 512  # 1,024 measured the same, with twice the wait; 256 and 2,048 a tenth slower
+    # Of 256 to 4,096, this and 1,024 were the fastest; beyond, activations no longer fit the processor's caches.
+    max_batch_tokens = 512
 
     def __init__(self, path: Path, n_threads: int = 0, precision: Precision = "float32") -> None:
         """`n_threads` 0 means as many as the CPU quota.  `bfloat16` is float32 on a processor that lacks it.
@@ -51,27 +58,31 @@ class OpenvinoSession:
         if precision != native_precision():
             precision = "float32"
         self.n_streams = n_threads or count_processors()
-        options = {
-            "INFERENCE_NUM_THREADS": self.n_streams,
-            "NUM_STREAMS": self.n_streams,
-            "PERFORMANCE_HINT_NUM_REQUESTS": self.n_streams,
-            "ENABLE_CPU_PINNING": False,  # pinned, the streams of two processes share one core and leave another idle
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],  # by itself it takes bfloat16 wherever it can
-        }
+        n_models = self.n_streams if self.n_streams <= MAX_OWN else 1
         try:
             core = openvino.Core()
-            self._model = core.compile_model(core.read_model(path), "CPU", options)
-            requests = [self._model.create_infer_request() for _ in range(self.n_streams)]
+            graph = core.read_model(path)
+            compile_one = partial(core.compile_model, graph, "CPU", _options(self.n_streams // n_models, precision))
+            with ThreadPoolExecutor(n_models) as pool:
+                models = list(pool.map(lambda _: compile_one(), range(n_models)))
+            self._requests = [models[stream % n_models].create_infer_request() for stream in range(self.n_streams)]
         except Exception as e:  # the runtime's own classes share no base but this
             raise BadArtifact(f"{path} is no ONNX model that runs here: {e}") from e
-        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
-        for request in requests:
-            self._idle.put(request)
+        self._turns = [threading.Lock() for _ in self._requests]
+        self._free: SimpleQueue[int] = SimpleQueue()
+        for stream in range(self.n_streams):
+            self._free.put(stream)
 
-    def run(self, batch: Batch) -> Floats:
-        """Logits (B, n_labels) of a batch (B, T)."""
-        request = self._idle.get()
-        try:
+    def run(self, batch: Batch, stream: int | None = None) -> Floats:
+        """Logits (B, n_labels) of a batch (B, T), by the given stream or by any that is free."""
+        if stream is None:
+            stream = self._free.get()
+            try:
+                return self.run(batch, stream)
+            finally:
+                self._free.put(stream)
+        request = self._requests[stream]
+        with self._turns[stream]:
             request.infer(
                 {
                     "input_ids": batch.input_ids,
@@ -81,12 +92,20 @@ class OpenvinoSession:
                 share_inputs=True,
             )
             return np.array(request.get_tensor("logits").data, np.float32)  # a copy: the next batch overwrites it
-        finally:
-            self._idle.put(request)
 
     def close(self) -> None:
         """Give the memory back; `run` no longer works."""
-        del self._model, self._idle
+        del self._requests, self._free
+
+
+def _options(n_streams: int, precision: Precision) -> dict[str, object]:
+    return {
+        "INFERENCE_NUM_THREADS": n_streams,
+        "NUM_STREAMS": n_streams,
+        "PERFORMANCE_HINT_NUM_REQUESTS": n_streams,
+        "ENABLE_CPU_PINNING": False,  # pinned, the streams of two processes share one core and leave another idle
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],  # by itself it takes bfloat16 wherever it can
+    }
 
 
 def open_session(path: Path, n_threads: int = 0, precision: Precision = "float32") -> Session:

@@ -20,15 +20,17 @@ class Batch:
     token_type_ids: Ids
 
 
-def collate(encodings: Sequence[Encoding], pad_id: int, length: int | None = None) -> Batch:
-    """Pad encodings on the right to the longest of them, or to `length` tokens."""
+def collate(encodings: Sequence[Encoding], pad_id: int, length: int | None = None, n_rows: int | None = None) -> Batch:
+    """Pad encodings on the right to the longest of them, or to `length` tokens; below them rows of padding alone, where
+    there shall be `n_rows`."""
     width = length or max(map(len, encodings))
-    shape = (len(encodings), width)
+    shape = (n_rows or len(encodings), width)
     ids, mask, types = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, e in enumerate(encodings):
         ids[row, : len(e)] = e.ids
         mask[row, : len(e)] = 1
-        types[row, e.n_first : len(e)] = 1
+        if e.n_first < len(e):
+            types[row, e.n_first : len(e)] = 1
     return Batch(ids, mask, types)
 
 
