@@ -89,7 +89,7 @@ class CountingSession:
         self.shapes: list[tuple[int, int]] = []
         self.n_streams, self.max_batch_tokens = 1, 512
 
-    def run(self, batch: Batch) -> Floats:
+    def run(self, batch: Batch, stream: int | None = None) -> Floats:
         self.shapes.append(batch.input_ids.shape)  # type: ignore[arg-type]
         return np.zeros((len(batch.input_ids), 3), np.float32)
 

@@ -20,14 +20,14 @@ from retort.engine.metrics import Metrics
 from retort.engine.session import Session
 from retort.errors import ClientLeft, DeadlinePassed, InferenceFailed, ModelNotReady, Overloaded, RetortError
 from retort.tasks.base import Floats
-from retort.tokenization.batch import collate, round_width
+from retort.tokenization.batch import collate, round_rows, round_width, trim_rows
 from retort.tokenization.encoding import Encoding
 
 MAX_SHARE = 4  # one request counts as at most a quarter of what may wait: however long, it cannot hold up the others
 # What a batch costs beside its padded tokens, in tokens (measured with MiniLM): company that needs more padding than
 # that is better off in a batch of its own.
 BATCH_COST_TOKENS = 12
-PREPARE_TOKENS = 24  # the same of a shape that is not the one that the stream ran last
+PREPARE_TOKENS = 12  # the same of a shape that is not the one that the stream ran last
 MIN_SPLIT_TOKENS = 4 * BATCH_COST_TOKENS  # less is not worth a second stream
 
 
@@ -124,10 +124,14 @@ class _Stream:
         self.since = math.inf  # when its batch began
         self._shape = (0, 0)  # of its last batch
 
+    def surplus(self, n: int, width: int) -> int:
+        """What a batch of `n` rows costs on this stream beyond its tokens, in tokens."""
+        n_rows, last = self._shape
+        return min(PREPARE_TOKENS, n_rows * last - n * width) if n <= n_rows and width <= last else PREPARE_TOKENS
+
     def choose_shape(self, n: int, width: int) -> tuple[int, int]:
         """Rows and width of a batch: those of the last one, where that costs less than to prepare for others."""
-        n_rows, last = self._shape
-        if n_rows < n or last < width or n_rows * last - n * width >= PREPARE_TOKENS:
+        if self.surplus(n, width) >= PREPARE_TOKENS:
             self._shape = (n, width)
         return self._shape
 
@@ -135,12 +139,16 @@ class _Stream:
 class Batcher:
     """What waits for one session, and the threads that run it: one for each of its streams."""
 
-    def __init__(self, session: Session, pad_id: int, limits: BatchLimits, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, session: Session, pad_id: int, limits: BatchLimits, max_width: int, metrics: Metrics | None = None
+    ) -> None:
+        """`max_width` is how many tokens the model reads at most."""
+        self._max_width = max_width
         self._session, self._pad_id, self._limits, self._metrics = session, pad_id, limits, metrics or Metrics()
         self._max_batch_tokens = limits.max_batch_tokens or session.max_batch_tokens
         self._lock = threading.Lock()
         self._streams = [_Stream(number) for number in range(session.n_streams)]
-        self._idle: list[_Stream] = []  # the one that ran last comes last, and is woken first: it is warm
+        self._idle: list[_Stream] = []  # who has rested longest comes first
         self._waiting: dict[int, list[_Entry]] = {}  # by width, each a heap
         self._waiting_jobs: set[Job] = set()
         self._waiting_tokens = 0
@@ -173,12 +181,12 @@ class Batcher:
             tag = self._clock
             for index, encoding in enumerate(encodings):
                 tag += len(encoding)
-                heap = self._waiting.setdefault(round_width(len(encoding)), [])
+                heap = self._waiting.setdefault(round_width(len(encoding), self._max_width), [])
                 heapq.heappush(heap, _Entry(tag, next(self._order), encoding, job, index))
             self._waiting_jobs.add(job)
             self._waiting_tokens += job.n_tokens
             self._charged_tokens += self._charge(job)
-            self._wake(len(encodings))
+            self._wake(len(encodings), round_width(len(encodings[0]), self._max_width))
         return job
 
     def drop(self, job: Job, error: RetortError) -> None:
@@ -239,9 +247,12 @@ class Batcher:
             self._waiting_jobs.remove(job)
             self._charged_tokens -= self._charge(job)
 
-    def _wake(self, n: int) -> None:
+    def _wake(self, n: int, width: int = 0) -> None:
+        """Up to `n` idle streams: who is prepared for `width`, else who has rested longest."""
         for _ in range(min(n, len(self._idle))):
-            self._idle.pop().alarm.release()
+            stream = min(self._idle, key=lambda s: s.surplus(1, width))
+            self._idle.remove(stream)
+            stream.alarm.release()
 
     def _run_stream(self, stream: "_Stream") -> None:
         while batch := self._take(stream):
@@ -283,6 +294,7 @@ class Batcher:
         self._clock = max(self._clock, self._waiting[width][0].tag)
         share = max(MIN_SPLIT_TOKENS, self._waiting_tokens // (1 + len(self._idle)))  # no stream is left without
         batch = self._gather(self._choose_widths(width), min(self._max_batch_tokens, share))
+        self._trim(batch)
         now = time.perf_counter()
         for entry in batch:
             job = entry.job
@@ -322,6 +334,17 @@ class Batcher:
                 batch.append(heapq.heappop(self._waiting[width]))
         return batch
 
+    def _trim(self, batch: list[_Entry]) -> None:
+        """Who would make more padding than a batch of their own costs waits for that."""
+        n, width = len(batch), max(self._width(entry) for entry in batch)
+        if (round_rows(n) - n) * width >= BATCH_COST_TOKENS + PREPARE_TOKENS:
+            for entry in batch[trim_rows(n) :]:
+                heapq.heappush(self._waiting.setdefault(self._width(entry), []), entry)
+            del batch[trim_rows(n) :]
+
+    def _width(self, entry: _Entry) -> int:
+        return round_width(len(entry.encoding), self._max_width)
+
     def _next_width(self) -> int | None:
         widths = [w for w in list(self._waiting) if self._has_waiting(w)]
         return min(widths, key=lambda w: self._waiting[w][0], default=None)
@@ -341,7 +364,7 @@ class Batcher:
 
     def _run(self, stream: "_Stream", batch: list[_Entry]) -> None:
         """Logits for each; a batch that fails is halved until who made it fail is alone."""
-        n_rows, width = stream.choose_shape(len(batch), round_width(max(len(entry.encoding) for entry in batch)))
+        n_rows, width = stream.choose_shape(round_rows(len(batch)), max(map(self._width, batch)))
         start = time.perf_counter()
         try:
             arrays = collate([entry.encoding for entry in batch], self._pad_id, width, n_rows)

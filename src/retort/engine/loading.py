@@ -15,7 +15,7 @@ from retort.engine.predictor import Predictor, run_encodings
 from retort.engine.session import Session, open_session
 from retort.errors import BadArtifact, BadCheckpoint, InvalidInput
 from retort.tasks.base import Floats, Input
-from retort.tokenization.batch import collate
+from retort.tokenization.batch import ROWS, WIDTHS, collate
 from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
 
@@ -25,7 +25,6 @@ GOLDEN = "golden.jsonl"
 TOLERANCES = {("model.onnx", "float32"): 1e-3, ("model.onnx", "bfloat16"): 0.05}
 LOOSE_TOLERANCE = 0.2
 
-LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # the runtime prepares for each shape it meets
 MAX_WARM_UP_S = 1.0  # where somebody waits for the first model
 
 Pause = Callable[[float], None]  # told how many seconds of the processor were just taken; may wait, may raise
@@ -73,20 +72,20 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: Pause, max_warm_up_s: float) -> None:
-    """On every stream: the largest batch, one text of each length, full batches of each length while there is time."""
+    """On every stream: the largest batch, one text of each width, then other shapes while there is time."""
     longest, n_tokens = artifact.served.max_seq_len, session.max_batch_tokens
-    lengths = [*(length for length in LENGTHS if length < longest), longest]
-    shapes = [(max(1, n_tokens // longest), longest), *((1, n) for n in lengths)]
-    shapes += [(n_tokens // n, n) for n in lengths if n_tokens // n > 1]
+    widths = [*(width for width in WIDTHS if width < longest), longest]
+    shapes = [(max(1, n_tokens // longest), longest), *((1, width) for width in widths)]
+    shapes += [(rows, width) for rows in ROWS[1:] for width in widths if rows * width <= n_tokens]
     start = time.perf_counter()
     for number, (n_texts, length) in enumerate(shapes):
-        for _ in range(session.n_streams):  # who takes turns
+        for stream in range(session.n_streams):
             begun = time.perf_counter()
             if number and begun - start > max_warm_up_s:
                 return
             batch = [Encoding([tokenizer.cls_id] * length, length)] * n_texts
             try:
-                session.run(collate(batch, tokenizer.pad_id))
+                session.run(collate(batch, tokenizer.pad_id), stream)
             except Exception as e:  # whatever the runtime makes of a graph that knows fewer positions
                 raise BadArtifact(
                     f"{artifact.path / artifact.served.graph} does not run on {n_texts} texts of {length} tokens: {e}"

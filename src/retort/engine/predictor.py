@@ -66,7 +66,8 @@ class Predictor:
     ) -> None:
         self.artifact, self.session, self.tokenizer = artifact, session, tokenizer
         self._metrics = metrics or Metrics()
-        self.batcher = Batcher(session, tokenizer.pad_id, limits or BatchLimits(), self._metrics)
+        max_width = artifact.served.max_seq_len
+        self.batcher = Batcher(session, tokenizer.pad_id, limits or BatchLimits(), max_width, self._metrics)
 
     def predict(
         self,

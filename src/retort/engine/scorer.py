@@ -83,7 +83,7 @@ class Scorer:
     def _start(self, inputs: Sequence[Input]) -> _Started:
         encoded = self._encode(inputs)
         flat = [e for encodings in encoded if not isinstance(encodings, Exception) for e in encodings]
-        batches = plan_batches([round_width(len(e)) for e in flat], self._session.max_batch_tokens)
+        batches = plan_batches([self._width(len(e)) for e in flat], self._session.max_batch_tokens)
         batches.reverse()  # the largest first, so that the streams end together
         return _Started(encoded, batches, [self._running.submit(self._run, [flat[i] for i in b]) for b in batches])
 
@@ -96,10 +96,13 @@ class Scorer:
                 return [e]
             return [found for given in inputs for found in self._encode([given])]
 
+    def _width(self, length: int) -> int:
+        return round_width(length, self._predictor.artifact.served.max_seq_len)
+
     def _run(self, batch: list[Encoding]) -> list[Logits]:
         """Logits of each; a batch that fails is halved until who made it fail is alone."""
         try:
-            width = round_width(max(map(len, batch)))
+            width = self._width(max(map(len, batch)))
             logits = self._session.run(collate(batch, self._predictor.tokenizer.pad_id, width))
         except Exception as e:
             if len(batch) == 1:
