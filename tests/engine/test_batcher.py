@@ -242,6 +242,19 @@ def test_closing_answers_what_waits_and_takes_nothing_more() -> None:
         batcher.submit([encoding(1)])
 
 
+def test_closing_a_stuck_session_fails_what_is_not_answered_and_keeps_the_session() -> None:
+    session = Session(is_held=True)
+    batcher = Batcher(session, 0, BatchLimits())
+    running, waiting = batcher.submit([encoding(1)]), batcher.submit([encoding(2)] * 20)
+    session.wait_for_batch()
+    batcher.close(timeout_s=0)
+    for job in (running, waiting):
+        with pytest.raises(ModelNotReady):
+            job.wait()
+    assert not session.is_closed
+    session.release_all()
+
+
 def test_a_stuck_batch_is_told_from_none() -> None:
     session = Session(is_held=True)
     with batching(session) as batcher:
