@@ -154,11 +154,14 @@ class Server:
     # Connections call these.
 
     def opened(self, connection: Connection) -> None:
-        """Called by the connection.  When there are too many, the one that has waited longest goes, idle ones first."""
-        self._connections.add(connection)
-        if len(self._connections) > self._max_connections:
+        """Called by the connection.  When there are too many, the one that has waited longest goes, idle ones first; it
+        is the new one only where all others are being answered."""
+        if len(self._connections) >= self._max_connections:
             waiting = [c for c in self._connections if c.state is not State.ANSWERING]
-            min(waiting, key=lambda c: (c.state is not State.IDLE, c.since)).abort()
+            idlest = min(waiting, key=lambda c: (c.state is not State.IDLE, c.since), default=connection)
+            idlest.abort()
+            self._connections.discard(idlest)
+        self._connections.add(connection)
 
     def closed(self, connection: Connection) -> None:
         """Called by the connection."""
@@ -177,7 +180,7 @@ class Server:
             return
         self._registry.metrics.refused("requests")
         fault = Fault(429, "Overloaded", "More requests are waiting than can be answered soon; try again later.")
-        connection.respond(exchange, self._answer(fault, connection, exchange))
+        self._loop.call_soon(connection.respond, exchange, self._answer(fault, connection, exchange))
 
     def _begin_direct(self, connection: Connection, exchange: Exchange) -> bool:
         """Whether a request can do without a thread."""
@@ -213,7 +216,8 @@ class Server:
             user_agent=exchange.header(b"user-agent") if exchange else "",
         )
         keep_alive = exchange is not None and connection.keeps(exchange)
-        return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive)
+        is_head = exchange is not None and exchange.method == "HEAD"
+        return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive, is_head)
 
     def _run(self, connection: Connection, exchange: Exchange, pool: ThreadPool) -> None:
         """In a thread."""
