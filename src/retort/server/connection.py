@@ -75,6 +75,7 @@ class _Head:
 
     target: bytes = b""
     headers: list[tuple[bytes, bytes]] = None  # type: ignore[assignment]
+    n_header_bytes: int = 0
     n_bytes: int = 0  # since it began or since the last piece of its body
     is_whole: bool = False
 
@@ -171,7 +172,8 @@ class Connection(asyncio.Protocol):
         if self._head.is_whole:
             return
         self._head.headers.append((name, value.rstrip(b" \t")))
-        if len(self._head.headers) > MAX_HEADERS:
+        self._head.n_header_bytes += len(name) + len(value)
+        if len(self._head.headers) > MAX_HEADERS or self._head.n_header_bytes > MAX_HEAD_BYTES:
             self._fault = self._fault or HEADERS_TOO_LONG
 
     def on_headers_complete(self) -> None:
