@@ -40,14 +40,14 @@ class Stuck:
 
     def __init__(self, path: Path, n_threads: int, precision: Any) -> None:
         self._session = open_session(path, n_threads, precision)
-        self.n_streams, self.length_multiple, self.max_batch_tokens = 1, 1, 1024
+        self.n_streams, self.max_batch_tokens = 1, 1024
         self.go_on, self.begun = threading.Event(), threading.Event()
         self.go_on.set()
 
-    def run(self, batch: Batch) -> Floats:
+    def run(self, batch: Batch, stream: int | None = None) -> Floats:
         self.begun.set()
         self.go_on.wait()
-        return self._session.run(batch)
+        return self._session.run(batch, stream)
 
     def close(self) -> None:
         self._session.close()

@@ -20,7 +20,7 @@ from retort.engine.metrics import Metrics
 from retort.errors import ClientLeft, DeadlinePassed, InferenceFailed, ModelNotReady, Overloaded, RetortError
 from retort.tasks import Input
 from retort.tasks.base import Floats
-from retort.tokenization.batch import Batch
+from retort.tokenization.batch import Batch, round_width
 from retort.tokenization.encoding import Encoding
 
 RAISES, IS_NAN, BLOCKS = 900, 901, 902  # marks: first ids of encodings that are trouble
@@ -35,17 +35,17 @@ class Session:
     """Answers each row with its mark.  A held one begins a batch, says so in `begun`, and waits for a turn."""
 
     def __init__(self, is_held: bool = False, n_streams: int = 1, max_batch_tokens: int = 64) -> None:
-        self.n_streams, self.max_batch_tokens, self.length_multiple = n_streams, max_batch_tokens, 1
+        self.n_streams, self.max_batch_tokens = n_streams, max_batch_tokens
         self.begun: SimpleQueue[list[int]] = SimpleQueue()
         self.shapes: list[tuple[int, int]] = []
         self._is_held, self.turns = is_held, threading.Semaphore(0)
         self.unblocked = threading.Event()
         self.is_closed = False
 
-    def run(self, batch: Batch) -> Floats:
+    def run(self, batch: Batch, stream: int | None = None) -> Floats:
         marks = batch.input_ids[:, 0]
         self.shapes.append(batch.input_ids.shape)  # type: ignore[arg-type]
-        self.begun.put(marks.tolist())
+        self.begun.put(marks[batch.attention_mask[:, 0] == 1].tolist())
         if self._is_held:
             self.turns.acquire()
         if BLOCKS in marks:
@@ -112,22 +112,24 @@ def test_single_texts_that_keep_coming_do_not_stop_a_list() -> None:
         listed.wait()
 
 
-@pytest.mark.parametrize("multiple", [1, 8])
-def test_batches_stay_within_their_padded_tokens_and_hold_little_padding(multiple: int) -> None:
+def test_batches_stay_within_their_padded_tokens_and_hold_little_padding() -> None:
     lengths = random.Random(0).choices(range(2, 90), k=500)  # noqa: S311
-    session = Session()
-    session.length_multiple = multiple
+    session = Session(max_batch_tokens=256)
     with batching(session) as batcher:
         job = batcher.submit([encoding(n, n) for n in lengths])
         job.wait()
     assert [int(row[0]) for row in job.rows] == lengths
-    assert all(rows * width <= 64 or rows == 1 for rows, width in session.shapes)
-    assert {width % multiple for _, width in session.shapes} == {0}
-    assert sum(rows for rows, _ in session.shapes) == 500
-    begun = [session.wait_for_batch() for _ in session.shapes]
-    for marks, (_, width) in zip(begun, session.shapes, strict=True):
-        assert min(-(-mark // multiple) * multiple for mark in marks) >= width / 2
-    assert job.batched_tokens == sum(rows * width for rows, width in session.shapes)
+    assert all(rows * width <= 256 for rows, width in session.shapes)
+    assert {round_width(width) - width for _, width in session.shapes} == {0}
+    assert sum(len(session.wait_for_batch()) for _ in session.shapes) == 500
+    assert sum(rows * width for rows, width in session.shapes) < 1.25 * sum(lengths)
+
+
+def test_a_text_longer_than_a_batch_has_one_of_its_own() -> None:
+    session = Session(max_batch_tokens=64)
+    with batching(session) as batcher:
+        batcher.submit([encoding(1, 200), encoding(2, 100), encoding(3, 4)]).wait()
+    assert sorted(session.wait_for_batch() for _ in session.shapes) == [[1], [2], [3]]
 
 
 def test_a_list_is_admitted_whole_or_refused_whole() -> None:
@@ -284,10 +286,10 @@ def test_two_streams_share_a_list() -> None:
     together, calls = threading.Barrier(2, timeout=LONG_S), itertools.count()
 
     class Pair(Session):
-        def run(self, batch: Batch) -> Floats:
+        def run(self, batch: Batch, stream: int | None = None) -> Floats:
             if next(calls) < 2:
                 together.wait()  # passes only while both run
-            return super().run(batch)
+            return super().run(batch, stream)
 
     session = Pair(n_streams=2, max_batch_tokens=128)
     with batching(session) as batcher:

@@ -27,10 +27,10 @@ def load_held(server: Any) -> Any:
         session = open_session(*args)
         run = session.run
 
-        def run_held(batch: Batch) -> Floats:
+        def run_held(batch: Batch, stream: int | None = None) -> Floats:
             if (batch.input_ids == WORD).any():
                 PIPE.read_text()
-            return run(batch)
+            return run(batch, stream)
 
         session.run = run_held  # type: ignore[method-assign]
         return session

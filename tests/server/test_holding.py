@@ -80,7 +80,7 @@ PATHS = pytest.mark.parametrize("path", ["/predict", "/models/default/predict"])
 @PATHS
 def test_while_predictions_fill_the_server_probes_answer_and_others_are_refused(holding: Holding, path: str) -> None:
     with holding.server.call() as first:
-        send(first, path, [HELD] * 100)
+        send(first, path, [HELD] + ["java"] * 99)
         with holding.at_work():
             for probe in ("/livez", "/readyz", "/metrics", "/health_check", "/models", "/v2/health/ready"):
                 assert holding.ask(probe).status == 200
@@ -171,7 +171,7 @@ def test_who_closes_its_half_of_the_connection_has_left(holding: Holding, path: 
 @PATHS
 def test_sigterm_waits_for_what_the_model_is_at(holding: Holding, path: str) -> None:
     with holding.server.call() as wire:
-        send(wire, path, [HELD] * 100)
+        send(wire, path, [HELD] + ["java"] * 99)
         with holding.at_work():
             holding.server.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(OSError):

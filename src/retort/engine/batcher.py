@@ -198,7 +198,7 @@ class Batcher:
     def stuck_s(self) -> float:
         """For how long the slowest stream has been at one batch."""
         now = time.perf_counter()
-        return max((now - stream.since for stream in self._streams), default=0.0)
+        return max(0.0, *(now - stream.since for stream in self._streams))
 
     @property
     def waiting(self) -> tuple[int, int]:
