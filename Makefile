@@ -2,7 +2,7 @@
 # Commands run where Retort is installed: see scripts/run (container or .venv) and scripts/venv (how .venv is made).
 
 .DEFAULT_GOAL := help
-.PHONY: help start_api test train bench download_data download_base_bert build_dev build_api lock
+.PHONY: help start_api test train bench soak download_data download_base_bert build_dev build_api lock
 
 # The settings of `retort train` (src/retort/config.py) under their own names; a test keeps this list complete.
 TRAIN_VALUES := data validation test text_column text_pair_column label_column task model n_epochs batch_size \
@@ -66,6 +66,9 @@ train: ## fine-tune on DATA=file and serve it from then on; TensorBoard on TENSO
 bench: ## run benchmarks/BENCHMARK.py, by itself all of them; minutes to hours
 	@scripts/run dev sh -ec 'for script in $(call given,benchmark,benchmarks/*.py); do \
 	    python "benchmarks/$$(basename "$$script" .py).py" "$$@"; done' sh $(MORE)
+
+soak: ## see for minutes that docs/reliability.md holds (ARGS="swaps kills" for some of it)
+	@scripts/run dev python benchmarks/soak.py $(MORE)
 
 download_data: ## fetch the Stack Overflow questions to data/
 	@scripts/run dev python -m retort download stackoverflow

@@ -6,11 +6,8 @@ import json
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -18,72 +15,7 @@ import pytest
 from artifacts import random_weights, tiny_artifact, tiny_config
 from collector import Collector
 from retort.export.onnx import build_graph, save_graph
-
-COMMAND = [sys.executable, "-m", "retort", "serve", "--n-threads", "1", "--port"]
-
-
-class Server:
-    """A running `retort serve`."""
-
-    def __init__(self, models_dir: Path, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "0", "--models-dir", str(models_dir), *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.port = 0
-        self.said: list[str] = []  # before it was ready
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> str:
-        """The line that says what is served and where."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if line.startswith("Serving "):
-                self.port = int(line.rsplit(":", 1)[1])
-                return line
-            self.said.append(line)
-        raise AssertionError("".join(self.said))
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        encoded = body if body is None or isinstance(body, bytes) else json.dumps(body)
-        connection.request(method, path, encoded, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = response.status, json.loads(response.read())
-        connection.close()
-        return answer
-
-    def stop(self, signum: int = signal.SIGTERM) -> tuple[int, list[dict[str, Any]], str]:
-        """Exit code, the lines of stdout as JSON, the rest of stderr."""
-        self.process.send_signal(signum)
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, [json.loads(line) for line in out.splitlines()], err
-
-
-@contextlib.contextmanager
-def serving(models_dir: Path, *options: str) -> Iterator[Server]:
-    server = Server(models_dir, *options)
-    try:
-        yield server
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(server.process.pid).children():
-                process.kill()
-        server.process.kill()
-        server.process.communicate()
-
-
-def receive(connection: socket.socket) -> bytes:
-    """Everything until the server closes."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := connection.recv(65536):
-            received += piece
-    return received
+from served import COMMAND, Server, receive, serving
 
 
 def test_it_answers_logs_and_ends_with_0(models_dir: Path) -> None:

@@ -120,7 +120,9 @@ class ServeSettings(Settings):
     models_dir: Path = Field(Path("models"), description="Where trained models and the pointer live.")
     n_threads: Annotated[int, Field(ge=0)] = Field(0, description="Inference threads; 0: as many as the CPU quota.")
     max_requests: Annotated[int, Field(ge=1, le=4096)] = Field(
-        256, description="Predictions handled at once; further requests are refused with 429."
+        256,
+        description="Predictions handled at once, at most half of the connections; further requests are refused with "
+        "429.",
     )
     max_waiting_tokens: Annotated[int, Field(ge=1)] = Field(
         131_072, description="Tokens that may wait for the model; further requests are refused with 429."

@@ -45,6 +45,7 @@ class Call:
         self._lease: AbstractContextManager[Predictor] | None = None
         self._predictor: Predictor = None  # type: ignore[assignment]  # set with `_pending`
         self._pending: Pending | None = None
+        self._answered: Answered | None = None
         self._error: Exception | None = None
         self._inputs: list[Input] | None = None
         self._top_k: int | None = None
@@ -53,14 +54,13 @@ class Call:
     def begin(self, registry: Registry, settings: ServeSettings, body: bytes, timeout: bytes | None) -> None:
         """Up to the queue; an error waits for `finish`."""
         try:
-            self.deadline = parse_deadline(
-                None if timeout is None else timeout.decode("latin-1"), self._received, settings
-            )
             lease = registry.lease()
             self._predictor = predictor = lease.__enter__()
             self._lease = lease
             asked = parse_request(body, predictor.artifact.task, settings.max_texts_per_request)
             self._inputs, self._top_k = asked.inputs, asked.top_k
+            given = None if timeout is None else timeout.decode("latin-1")
+            self.deadline = parse_deadline(given, self._received, settings)
             self._pending = predictor.begin(asked.inputs, settings.max_tokens_per_request, self.deadline)
         except Exception as e:
             self._error = e
@@ -88,9 +88,9 @@ class Call:
             if self._error is not None:
                 raise self._error
             assert self._pending is not None  # noqa: S101
-            answered = self._predictor.finish(self._pending)
-            response = build_response(self._predictor.artifact.version, answered.answers, self._top_k)
-            return self._answer(200, response, answered)
+            self._answered = self._predictor.finish(self._pending)
+            response = build_response(self._predictor.artifact.version, self._answered.answers, self._top_k)
+            return self._answer(200, response, what_was_answered(response))
         except Exception as e:
             return self._fail(e)
         finally:
@@ -106,11 +106,15 @@ class Call:
         return self._answer(found.status, envelope, None, found.headers)
 
     def _answer(
-        self, status: int, content: dict[str, Any], bill: Answered | None, more: Sequence[tuple[str, str]] = ()
+        self,
+        status: int,
+        content: dict[str, Any],
+        logged: dict[str, Any] | None,
+        more: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         body = json.dumps(content, separators=(",", ":")).encode() + b"\n"
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *more]
-        spent = time.perf_counter() - self._received
+        spent, bill = time.perf_counter() - self._received, self._answered
         if bill is not None:
             headers += bill_headers(bill, spent)
         headers.append(("X-Request-Id", self._request_id))
@@ -120,7 +124,7 @@ class Call:
             self._user_ip,
             endpoint=PATH,
             model=DEFAULT,
-            response=None if bill is None else what_was_answered(content),
+            response=logged,
             response_time=spent,
             user_agent=self._user_agent,
             n_inputs=len(self._inputs or ()),

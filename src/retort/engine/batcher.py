@@ -122,6 +122,7 @@ class _Stream:
         self.alarm = threading.Lock()  # who wakes it lets go of this
         self.alarm.acquire()
         self.since = math.inf  # when its batch began
+        self.batch: list[_Entry] = []  # what it is at
         self._shape = (0, 0)  # of its last batch
 
     def surplus(self, n: int, width: int) -> int:
@@ -205,7 +206,7 @@ class Batcher:
     def stuck_s(self) -> float:
         """For how long the slowest stream has been at one batch."""
         now = time.perf_counter()
-        return max((now - stream.since for stream in self._streams), default=0.0)
+        return max(0.0, *(now - stream.since for stream in self._streams))
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -224,8 +225,10 @@ class Batcher:
         for thread in self._threads:
             thread.join(max(0.0, end - time.perf_counter()))
         with self._lock:
-            for job in list(self._waiting_jobs):
-                self._drop(job, ModelNotReady("This model is no longer served; try again."))
+            running = {entry.job for stream in self._streams for entry in stream.batch}
+            for job in self._waiting_jobs | running:
+                if job.n_left and job.error is None:
+                    self._drop(job, ModelNotReady("This model is no longer served; try again."))
         if not any(thread.is_alive() for thread in self._threads):
             self._session.close()
 
@@ -256,9 +259,9 @@ class Batcher:
 
     def _run_stream(self, stream: "_Stream") -> None:
         while batch := self._take(stream):
-            stream.since = time.perf_counter()
+            stream.since, stream.batch = time.perf_counter(), batch
             self._run(stream, batch)
-            stream.since = math.inf
+            stream.since, stream.batch = math.inf, []
 
     def _take(self, stream: "_Stream") -> list[_Entry]:
         """The next batch, waited for; empty when the batcher is closed."""

@@ -18,7 +18,8 @@ MAX_TARGET_BYTES = 8190
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 * 1024
 MAX_DISCARDED_BYTES = 64 * 2**20
-MAX_PIPELINED = 16
+MAX_PIPELINED = 16  # then nothing more is read
+MAX_BURST = 256  # of what was read already
 SMALL_BODY_BYTES = 64 * 1024  # is always kept
 
 
@@ -34,6 +35,7 @@ NOT_HTTP = Fault(400, "NotHttp", "Expected a request in HTTP/1.1; this one could
 BROKEN_OFF = Fault(400, "NotHttp", "Expected a whole request; this one broke off.")
 TARGET_TOO_LONG = Fault(414, "AddressTooLong", "Expected a shorter address; predictions are at POST /predict.")
 HEADERS_TOO_LONG = Fault(431, "HeadersTooLong", "Expected fewer or shorter headers.")
+TOO_MANY = Fault(429, "Overloaded", "Expected at most 256 requests on a connection before their answers.")
 TOO_SLOW = Fault(408, "TooSlow", "Expected the whole request sooner; send it without pauses.")
 
 
@@ -73,7 +75,8 @@ class _Head:
 
     target: bytes = b""
     headers: list[tuple[bytes, bytes]] = None  # type: ignore[assignment]
-    n_bytes: int = 0
+    n_header_bytes: int = 0
+    n_bytes: int = 0  # since it began or since the last piece of its body
     is_whole: bool = False
 
 
@@ -93,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._fault: Fault | None = None
         self._n_discarded = 0
+        self._is_full = False  # the client does not take its answers
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # comes with `connection_made`
 
     @property
@@ -117,7 +121,7 @@ class Connection(asyncio.Protocol):
         self._desk.closed(self)
 
     def eof_received(self) -> bool:
-        """The client sends no more: it is gone, unless it waits for the last answer."""
+        """The client sends no more: it is gone, and nobody waits for what is being computed."""
         if self.state is State.READING:
             self._refuse(BROKEN_OFF)
         if self._answering is not None:
@@ -131,19 +135,25 @@ class Connection(asyncio.Protocol):
             return
         if self.state is State.IDLE:
             self._enter(State.READING)
-        if not self._head.is_whole:
-            self._head.n_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # asked for politely; we stay with HTTP/1.1
-            if self._answering is not None:
-                self._answering.keep_alive = False
-        except httptools.HttpParserError:
-            self._fault = self._fault or NOT_HTTP
-        if self._fault is None and not self._head.is_whole and self._head.n_bytes > MAX_HEAD_BYTES:
-            self._fault = HEADERS_TOO_LONG if self._head.headers else TARGET_TOO_LONG
+        self._head.n_bytes += len(data)
+        self._parse(data)
+        if self._fault is None and self._head.n_bytes > MAX_HEAD_BYTES:
+            self._fault = HEADERS_TOO_LONG
         if self._fault is not None and self._answering is None:
             self._refuse(self._fault)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it asked for: it is not asked for more."""
+        self._is_full = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._is_full = False
+        if self._transport.is_closing():
+            return
+        if self._answering is None and self.state is not State.LINGERING:
+            self._go_on()
 
     # httptools calls these.
 
@@ -158,14 +168,19 @@ class Connection(asyncio.Protocol):
             self._fault = self._fault or TARGET_TOO_LONG
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line."""
-        self._head.headers.append((name, value))
-        if len(self._head.headers) > MAX_HEADERS:
+        """One line; behind a body it says nothing."""
+        if self._head.is_whole:
+            return
+        self._head.headers.append((name, value.rstrip(b" \t")))
+        self._head.n_header_bytes += len(name) + len(value)
+        if len(self._head.headers) > MAX_HEADERS or self._head.n_header_bytes > MAX_HEAD_BYTES:
             self._fault = self._fault or HEADERS_TOO_LONG
 
     def on_headers_complete(self) -> None:
         """What comes now is the body."""
-        self._head.is_whole, self._head.n_bytes = True, 0
+        if self._wants_another_protocol():
+            return
+        self._head.is_whole = True
         if self._fault is not None:
             return
         method = self._parser.get_method().decode("latin-1")
@@ -182,6 +197,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         """A part of the body."""
         exchange = self._exchange
+        self._head.n_bytes = 0
         if exchange is None:  # given up
             self._discard(len(piece))
         elif len(exchange.body) + len(piece) > SMALL_BODY_BYTES and not self._desk.has_room_for(len(piece)):
@@ -193,6 +209,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._wants_another_protocol():
+            return
         exchange, self._exchange = self._exchange, None
         self._head = _Head()
         if exchange is not None and self._fault is None:
@@ -211,19 +229,14 @@ class Connection(asyncio.Protocol):
         if exchange.is_too_long:  # its body may still be coming
             self._linger()
         elif not exchange.keep_alive:
+            self._enter(State.IDLE)  # until it has the answer
             self._transport.close()
-        elif self._waiting:
-            self._start(self._waiting.popleft())
-        elif self._fault is not None:
-            self._refuse(self._fault)
         else:
-            self._enter(State.READING if self._exchange or self._head.headers else State.IDLE)
-        if len(self._waiting) < MAX_PIPELINED and not self._transport.is_closing():
-            self._transport.resume_reading()
+            self._go_on()
 
     def keeps(self, exchange: Exchange) -> bool:
         """Whether more may come after `exchange`: what its answer says then holds, whatever happens meanwhile."""
-        exchange.keep_alive = exchange.keep_alive and not self.is_stopping
+        exchange.keep_alive = exchange.keep_alive and not (self.is_stopping and not self._waiting)
         return exchange.keep_alive
 
     def time_out(self) -> None:
@@ -238,13 +251,54 @@ class Connection(asyncio.Protocol):
         """Go."""
         self._transport.abort()
 
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as e:
+                data = self._head_of_this_protocol() + data[e.args[0] :]
+                self._parser = httptools.HttpRequestParser(self)
+            except httptools.HttpParserError:
+                self._fault = self._fault or NOT_HTTP
+                return
+
+    def _wants_another_protocol(self) -> bool:
+        """Which is asked for politely: we stay with HTTP/1.1.  The parser stops there, in front of the body."""
+        return self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
+
+    def _head_of_this_protocol(self) -> bytes:
+        """The same request to be read again, not asking for another protocol; nothing where it was read."""
+        if not self._head.headers:
+            return b""
+        kept = [b"%s: %s" % pair for pair in self._head.headers if pair[0].lower() != b"upgrade"]
+        line = b"%s %s HTTP/%s" % (
+            self._parser.get_method(), self._head.target, self._parser.get_http_version().encode()
+        )  # fmt: skip
+        return b"\r\n".join([line, *kept, b"", b""])
+
     def _admit(self, exchange: Exchange) -> None:
-        if self._answering is None:
+        if self._answering is None and not self._waiting and not self._is_full:
             self._start(exchange)
             return
         self._waiting.append(exchange)
         if len(self._waiting) >= MAX_PIPELINED:
             self._transport.pause_reading()
+        if len(self._waiting) >= MAX_BURST:
+            self._fault = self._fault or TOO_MANY
+
+    def _go_on(self) -> None:
+        """Turn to what came meanwhile, if the client takes its answers."""
+        if self._is_full:
+            self._enter(State.IDLE)
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._fault is not None:
+            self._refuse(self._fault)
+        else:
+            self._enter(State.READING if self._exchange or self._head.headers else State.IDLE)
+        if not self._is_full and len(self._waiting) < MAX_PIPELINED and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _start(self, exchange: Exchange) -> None:
         self._answering = exchange

@@ -131,13 +131,15 @@ def format_response(
     return head if is_head else head + body
 
 
-def format_error(status: int, error_type: str, message: str, request_id: str, keep_alive: bool = False) -> bytes:
+def format_error(
+    status: int, error_type: str, message: str, request_id: str, keep_alive: bool = False, is_head: bool = False
+) -> bytes:
     """The envelope of an error that the application never saw."""
     headers = [("Content-Type", "application/json"), ("X-Request-Id", request_id)]
     if status in (429, 503):
         headers.append(("Retry-After", str(RETRY_AFTER_S)))
     body = json.dumps(build_envelope(error_type, message, request_id)).encode() + b"\n"
-    return format_response(status, headers, body, keep_alive)
+    return format_response(status, headers, body, keep_alive, is_head)
 
 
 _date_of: tuple[int, str] = (0, "")

@@ -35,6 +35,8 @@ LINGER_S = 2.0  # for who has got the last answer; and while stopping, for reque
 MAX_KEPT_BYTES = 256 * 2**20  # of bodies that are not whole yet, all connections together
 N_LOOKING_THREADS = 4
 MAX_LOOKING = 256
+MAX_ACCEPTED = 128  # at a time: however many come, those who are there are heard
+MAX_AT_THE_DOOR = 1024
 SPARE_FILES = 64  # besides connections
 
 _DIRECT = PATH.encode()
@@ -65,7 +67,8 @@ class Server:
         self.max_body_bytes = settings.max_body_bytes
         self._max_connections = _raise_file_limit(settings.max_connections)
         self._connections: set[Connection] = set()
-        self._predicting = ThreadPool("predict", settings.max_requests, settings.max_requests)
+        max_requests = max(1, min(settings.max_requests, self._max_connections // 2))  # the others are for probes
+        self._predicting = ThreadPool("predict", max_requests, max_requests)
         self._looking = ThreadPool("look", N_LOOKING_THREADS, MAX_LOOKING)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
         self._stopping_since = math.inf
@@ -91,7 +94,7 @@ class Server:
                 await asyncio.wait_for(self._stopped.wait(), TICK_S)
         for listener in self._listeners:
             self._loop.remove_reader(listener.fileno())
-            self._accept(listener)  # who already waits
+            self._accept(listener, MAX_AT_THE_DOOR)  # who already waits
             listener.close()
         await self._drain()
 
@@ -137,8 +140,8 @@ class Server:
         elif connection.state is State.IDLE and min(age_s, now - self._stopping_since) > LINGER_S:
             connection.close()
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
+    def _accept(self, listener: socket.socket, n_most: int = MAX_ACCEPTED) -> None:
+        for _ in range(n_most):
             try:
                 client, _ = listener.accept()
             except OSError:  # nobody is left, or no file descriptor
@@ -154,11 +157,14 @@ class Server:
     # Connections call these.
 
     def opened(self, connection: Connection) -> None:
-        """Called by the connection.  When there are too many, the one that has waited longest goes, idle ones first."""
-        self._connections.add(connection)
-        if len(self._connections) > self._max_connections:
+        """Called by the connection.  When there are too many, the one that has waited longest goes, idle ones first; it
+        is the new one only where all others are being answered."""
+        if len(self._connections) >= self._max_connections:
             waiting = [c for c in self._connections if c.state is not State.ANSWERING]
-            min(waiting, key=lambda c: (c.state is not State.IDLE, c.since)).abort()
+            idlest = min(waiting, key=lambda c: (c.state is not State.IDLE, c.since), default=connection)
+            idlest.abort()
+            self._connections.discard(idlest)
+        self._connections.add(connection)
 
     def closed(self, connection: Connection) -> None:
         """Called by the connection."""
@@ -177,7 +183,7 @@ class Server:
             return
         self._registry.metrics.refused("requests")
         fault = Fault(429, "Overloaded", "More requests are waiting than can be answered soon; try again later.")
-        connection.respond(exchange, self._answer(fault, connection, exchange))
+        self._loop.call_soon(connection.respond, exchange, self._answer(fault, connection, exchange))
 
     def _begin_direct(self, connection: Connection, exchange: Exchange) -> bool:
         """Whether a request can do without a thread."""
@@ -213,7 +219,8 @@ class Server:
             user_agent=exchange.header(b"user-agent") if exchange else "",
         )
         keep_alive = exchange is not None and connection.keeps(exchange)
-        return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive)
+        is_head = exchange is not None and exchange.method == "HEAD"
+        return format_error(fault.status, fault.error_type, str(fault), request_id, keep_alive, is_head)
 
     def _run(self, connection: Connection, exchange: Exchange, pool: ThreadPool) -> None:
         """In a thread."""
