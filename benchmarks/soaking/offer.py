@@ -20,6 +20,7 @@ class Offered:
     n_sent: int = 0
     n_missed: int = 0  # were due while every connection waited for an answer
     duration_s: float = 0.0
+    n_answered: int = 0  # with 200, within that time
     latencies_s: dict[str, list[float]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     bodies: list[tuple[int, bytes]] = field(default_factory=list)  # of 200s with the index of their request
@@ -131,6 +132,7 @@ def offer(
                 due += 1 / rate
             offering.receive(max(0.0, min(due, end) - time.perf_counter()))
         offering.found.duration_s = time.perf_counter() - started
+        offering.found.n_answered = offering.found.count("200")
         while offering.busy and time.perf_counter() < end + patience_s:
             offering.receive(0.1)
     finally:

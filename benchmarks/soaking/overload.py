@@ -25,7 +25,7 @@ def overload(report: Report, args: Namespace, folder: Path) -> None:
     texts = [" ".join(WORDS[(n + i) % len(WORDS)] for i in range(args.words)) for n in range(50)]
     requests = [build_request("/predict", json.dumps({"x": text}).encode()) for text in texts]
     with serving(models_dir, log=folder / "log.jsonl", command=args.command) as server:
-        before = press(server.port, requests, N_CLIENTS, seconds=10, warm_up_s=2)
+        before = press(server.port, requests, N_CLIENTS, seconds=10, warm_up_s=5)
         capacity = len(before.latencies_s) / before.duration_s
         calm = offer(server.port, requests, capacity / 4, 5)
         normal_s = percentile(calm.latencies_s["200"], 0.99)
@@ -35,7 +35,7 @@ def overload(report: Report, args: Namespace, folder: Path) -> None:
         crowd = offer(server.port, requests, args.times * capacity, args.seconds)
         time.sleep(5)
         after = offer(server.port, requests, capacity / 4, 5)
-    goodput = crowd.count("200") / crowd.duration_s
+    goodput = crowd.n_answered / crowd.duration_s
     refusals = [s for status, found in crowd.latencies_s.items() if status != "200" for s in found]
     report.say(
         f"offered {crowd.n_sent / crowd.duration_s:.0f}/s ({crowd.n_sent / crowd.duration_s / capacity:.1f} times), "

@@ -23,6 +23,7 @@ from flask import Flask
 from retort.api.access_log import UNMATCHED, AccessLog, choose_request_id
 from retort.api.direct import PATH, Call, Direct
 from retort.config import ServeSettings
+from retort.engine.memory import trim_memory
 from retort.engine.registry import Registry
 from retort.server.connection import Connection, Fault, State
 from retort.server.exchange import Address, Exchange, build_environ, format_error, format_response, run_application
@@ -35,6 +36,8 @@ LINGER_S = 2.0  # for who has got the last answer; and while stopping, for reque
 MAX_KEPT_BYTES = 256 * 2**20  # of bodies that are not whole yet, all connections together
 N_LOOKING_THREADS = 4
 MAX_LOOKING = 256
+LONG_BYTES = 64 * 1024
+TRIM_EVERY_S = 2.0
 MAX_ACCEPTED = 128  # at a time: however many come, those who are there are heard
 MAX_AT_THE_DOOR = 1024
 SPARE_FILES = 64  # besides connections
@@ -72,6 +75,7 @@ class Server:
         self._looking = ThreadPool("look", N_LOOKING_THREADS, MAX_LOOKING)
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
         self._stopping_since = math.inf
+        self._trim_at = math.inf  # the memory of long requests goes back to the system
         self._parent = os.getppid()
 
     def run(self) -> None:
@@ -123,6 +127,9 @@ class Server:
             log.error("A batch has been running for %.0f s; this process ends and another takes its place.", stuck_s)
             os._exit(1)
         now = time.monotonic()
+        if now >= self._trim_at:
+            self._trim_at = math.inf
+            self._loop.run_in_executor(None, trim_memory)
         is_stopping = now >= self._stopping_since
         for connection in list(self._connections):
             connection.is_stopping = is_stopping
@@ -241,6 +248,8 @@ class Server:
 
     def _finish(self, connection: Connection, exchange: Exchange, answer: bytes, pool: ThreadPool) -> None:
         pool.done()
+        if len(exchange.body) + len(answer) > LONG_BYTES:
+            self._trim_at = min(self._trim_at, time.monotonic() + TRIM_EVERY_S)
         connection.respond(exchange, answer)
 
 
