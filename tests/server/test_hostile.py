@@ -10,7 +10,8 @@ from hostile_requests import GOOD, REQUESTS, Hostile
 from served import Answer, Server, serving
 
 LIMITS = ("--max-body-bytes", "200000", "--max-texts-per-request", "3000", "--max-tokens-per-request", "20000")
-MAX_GROWTH = 20 * 2**20
+MAX_GROWTH = 10 * 2**20
+SHORT = 20_000  # bytes; the heap keeps what longer ones took for a while, so they would hide what is lost
 KEYS = {"endpoint", "response", "status_code", "response_time", "user_ip", "user_agent", "request_id", "timestamp",
         "n_inputs", "n_tokens", "trace_id"}  # fmt: skip
 
@@ -31,11 +32,6 @@ def ask(server: Server, hostile: Hostile) -> list[Answer]:
         wire.end()
         assert wire.read_rest() == b""
     return answers
-
-
-def ask_all(server: Server) -> None:
-    for hostile in REQUESTS.values():
-        ask(server, hostile)
 
 
 def test_every_hostile_request_is_answered_once_and_logged_once(server: Server) -> None:
@@ -76,10 +72,12 @@ def test_no_line_can_be_forged(server: Server) -> None:
 
 
 def test_hostile_requests_over_and_over_take_no_memory_and_leave_it_well(server: Server) -> None:
-    ask_all(server)
+    short = [hostile for hostile in REQUESTS.values() if len(hostile.sent) < SHORT]
+    for hostile in short * 2:
+        ask(server, hostile)
     before = server.worker.memory_full_info().pss
-    for _ in range(3):
-        ask_all(server)
+    for hostile in short * 3:
+        ask(server, hostile)
     assert server.worker.memory_full_info().pss - before < MAX_GROWTH
     with server.call() as wire:
         wire.send(GOOD)
