@@ -216,10 +216,10 @@ def test_an_input_that_breaks_the_model_fails_alone(
 
     run = OpenvinoSession.run
 
-    def run_or_fail(self: OpenvinoSession, batch: Any) -> Any:
+    def run_or_fail(self: OpenvinoSession, batch: Any, stream: int | None = None) -> Any:
         if (batch.attention_mask.sum(axis=1) == 11).any():  # a sentence of nine letters
             raise RuntimeError("no\nkernel")
-        return run(self, batch)
+        return run(self, batch, stream)
 
     monkeypatch.setattr(OpenvinoSession, "run", run_or_fail)
     file = write(tmp_path / "a.csv", [*TEXTS, "a b c d e f g h i", *TEXTS])
