@@ -25,7 +25,7 @@ GOLDEN = "golden.jsonl"
 TOLERANCES = {("model.onnx", "float32"): 1e-3, ("model.onnx", "bfloat16"): 0.05}
 LOOSE_TOLERANCE = 0.2
 
-MAX_WARM_UP_S = 1.0  # where somebody waits for the first model
+MAX_WARM_UP_S = 0.3  # where somebody waits for the first model
 
 Pause = Callable[[float], None]  # told how many seconds of the processor were just taken; may wait, may raise
 
