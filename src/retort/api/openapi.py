@@ -61,7 +61,6 @@ def build_document(app: Flask, gate: Gate) -> dict[str, Any]:
             "summary": "Texts become labels.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
