@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+
 from hostile import BODIES, ODD
 
 KEYS = ["endpoint", "response", "status_code", "response_time", "user_ip", "user_agent", "request_id", "timestamp",

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from hostile import BODIES
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
 from artifacts import LABELS
+from hostile import BODIES
 
 
 def ask(client: FlaskClient, **body: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from flask.testing import FlaskClient
-from hostile import BODIES, ODD
 from prometheus_client.parser import text_string_to_metric_families
 
+from hostile import BODIES, ODD
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry

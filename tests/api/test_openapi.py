@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from flask.testing import FlaskClient
-from hostile import BODIES, ODD
 
+from hostile import BODIES, ODD
 from retort.api.errors import STATUSES
 from retort.api.openapi import ALWAYS
 from retort.api.operation import PREDICTS

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hostile import BODIES, ODD
 from werkzeug.test import TestResponse
 
 from artifacts import LABELS, tiny_artifact
+from hostile import BODIES, ODD
 from retort.app import create_app
 from retort.config import ServeSettings
 

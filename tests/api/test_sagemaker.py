@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from hostile import BODIES
 
 from artifacts import tiny_artifact
+from hostile import BODIES
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry

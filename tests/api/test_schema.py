@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from hostile import BODIES
 
+from hostile import BODIES
 from retort.api.schema import PredictResponse, build_response, parse_request
 from retort.api.strict_json import parse_json
 from retort.engine.predictor import Answer
