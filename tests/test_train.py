@@ -247,7 +247,10 @@ def test_a_killed_training_resumes_to_the_very_same_weights(tmp_path: Path, enco
 
 def test_ctrl_c_ends_in_a_sentence_and_leaves_no_folder(tmp_path: Path, encoders: Path) -> None:
     chosen = settings(tmp_path, encoders / "bert", n_epochs=1000)
-    training = subprocess.Popen(command(chosen), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    training = subprocess.Popen(
+        command(chosen), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever tests in the background ignores it
+    )  # fmt: skip
     assert training.stderr is not None
     for line in training.stderr:
         if "epoch 1 " in line:
