@@ -11,7 +11,7 @@ from retort.tokenization.encoding import Encoding
 
 # A runtime prepares for each shape that it meets: 10 ms of computing and half a megabyte.  These are few enough to be
 # prepared before the first request, and close enough that padding costs less than preparing for more of them.
-WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+WIDTHS = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512)
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 
 Ids = npt.NDArray[np.int64]
