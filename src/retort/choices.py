@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from retort.artifact import Artifact, load_artifact, load_pointed
+from retort.artifact import Artifact, load_artifact, load_pointed, resolve
 from retort.data.files import split_suffix
-from retort.disk import read_json
 from retort.errors import BadUsage, UnknownModel
-from retort.pointer import FILE
+from retort.pointer import DEFAULT, FILE, look_at_pointer, parse_pointers
 
 STDOUT = "-"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
@@ -38,12 +37,13 @@ def choose_artifact(models_dir: Path, model: str | None) -> Artifact:
     for folder in (Path(model), models_dir / model, models_dir / "trained" / model):
         if (folder / "manifest.json").exists():
             return load_artifact(folder)
-    models = read_json(models_dir / FILE).get("models")
-    entry = models.get(model) if isinstance(models, dict) else None
-    if not isinstance(entry, dict) or not isinstance(entry.get("model_dir"), str):
-        known = ", ".join(models) if isinstance(models, dict) else "none"
+    pointers = parse_pointers(models_dir, look_at_pointer(models_dir))
+    if model in pointers.faults:
+        raise pointers.faults[model]
+    if model not in pointers.models:
+        known = ", ".join(name for name in pointers.models if name != DEFAULT) or "none"
         raise UnknownModel(
             f"There is no model {model!r}; expected a model's folder, or a name in "
             f"{models_dir / FILE}, which has: {known}."
         )
-    return load_artifact(models_dir / entry["model_dir"])
+    return resolve(models_dir, pointers.models[model])
