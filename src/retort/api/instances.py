@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from retort.api.access_log import note_answer
 from retort.api.answering import answer, answer_all
 from retort.api.fields import Count, Instances, RequestModel, check_fields, parse_items
-from retort.api.schema import PredictRequest, PredictResponse, Ranked, build_response, check_request
+from retort.api.schema import PredictRequest, PredictResponse, Ranked, build_response, check_request, round_probability
 from retort.config import ServeSettings
 from retort.engine.predictor import Predictor
 from retort.tasks.base import Prediction
@@ -74,12 +74,10 @@ NONE = InstancesParameters()
 
 def label_rows(predictions: Sequence[Prediction], top_k: int | None = None) -> list[dict[str, Any]]:
     """One `Labelled` for each prediction."""
-    rows: list[dict[str, Any]] = [{"label": p.label, "probability": _rounded(p.probability)} for p in predictions]
+    rows: list[dict[str, Any]] = [
+        {"label": p.label, "probability": round_probability(p.probability)} for p in predictions
+    ]
     if top_k is not None:
         for row, p in zip(rows, predictions, strict=True):
-            row["top"] = [{"label": label, "probability": _rounded(each)} for label, each in p.ranked[:top_k]]
+            row["top"] = [{"label": label, "probability": round_probability(each)} for label, each in p.ranked[:top_k]]
     return rows
-
-
-def _rounded(probability: float | list[float]) -> Any:
-    return [round(p, 6) for p in probability] if isinstance(probability, list) else round(probability, 6)

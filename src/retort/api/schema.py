@@ -116,12 +116,12 @@ def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> 
     response: dict[str, Any] = {
         "model": model,
         "predictions": [p and p.label for p in predictions],
-        "probabilities": [p and _rounded(p.probability) for p in predictions],
+        "probabilities": [p and round_probability(p.probability) for p in predictions],
         "usage": [{"tokens": a.n_tokens, "truncated": a.truncated} for a in answers],
     }
     if top_k is not None:
         response["top"] = [
-            [{"label": label, "probability": _rounded(probability)} for label, probability in p.ranked[:top_k]]
+            [{"label": label, "probability": round_probability(probability)} for label, probability in p.ranked[:top_k]]
             if p
             else []
             for p in predictions
@@ -136,6 +136,6 @@ def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> 
 _FAILED = "The model gave no answer to this text; the server's log says why."
 
 
-def _rounded(probability: Any) -> Any:
+def round_probability(probability: Any) -> Any:
     """To six digits, which is all that float32 holds; a number, or a list of them."""
-    return [_rounded(p) for p in probability] if isinstance(probability, list) else round(probability, 6)
+    return [round_probability(p) for p in probability] if isinstance(probability, list) else round(probability, 6)
