@@ -6,11 +6,11 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from retort.api.answering import answer_all
-from retort.api.body import read_json_body
+from retort.api.body import FORM, read_json_body
 from retort.api.fields import INSTANCES, NAMED, TEXT, Count, RequestModel, parse_fields, parse_items
 from retort.api.operation import PREDICTS, describe
 from retort.config import ServeSettings
@@ -56,8 +56,10 @@ class Score(BaseModel):
     score: float
 
 
-def build_hugging_face(registry: Registry, settings: ServeSettings) -> Blueprint:
-    """Both addresses; the first answers with the registry's default model."""
+def build_hugging_face(
+    registry: Registry, settings: ServeSettings, answer_form: Callable[[], Response] | None = None
+) -> Blueprint:
+    """Both addresses; the first answers with the registry's default model, and leaves forms to `answer_form`."""
     blueprint = Blueprint("hugging_face", __name__)
 
     @blueprint.post("/")
@@ -67,6 +69,8 @@ def build_hugging_face(registry: Registry, settings: ServeSettings) -> Blueprint
     )
     def predict(name: str | None = None) -> Response:
         """One list of scores for each text, also for a bare one: that is what the client reads."""
+        if answer_form is not None and name is None and request.mimetype == FORM:
+            return answer_form()
         body = read_json_body(settings.max_body_bytes)
         with registry.lease(name) as predictor:
             asked = parse_fields(body, ClassificationRequest)
