@@ -51,18 +51,17 @@ def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone; a container serves as somebody else
     for name, content in tokenizer_files(tokenizer, config, served.max_seq_len).items():
         (folder / name).write_text(content, encoding="utf-8")
-    facts = {name: value for name, value in asdict(served).items() if name != "labels"}  # they are `id2label`
-    write_json(folder / "config.json", described | {"retort": facts})
+    write_json(folder / "config.json", described | {"retort": served.to_json()})
 
 
 def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
     session = open_session(folder / served.graph, precision=served.precision)
     short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
-    encoded = served.encode(short, tokenizer)
+    task, encoded = TASKS[served.task], served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:
         for one, encodings in zip(short, encoded, strict=True):
-            logits = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+            logits = task.join(encodings, run_encodings(session, encodings, tokenizer.pad_id))
             fields = {name: text for name, text in asdict(one).items() if text is not None}
-            f.write(json.dumps(fields | {"logits": [float(x) for x in logits]}, ensure_ascii=False) + "\n")
+            f.write(json.dumps(fields | {"logits": logits.tolist()}, ensure_ascii=False) + "\n")
     session.close()
