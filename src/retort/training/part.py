@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from retort.data.readers import Row
 from retort.tasks import Decoding, Input, Task
 from retort.tasks.base import Floats, Targets
@@ -24,9 +26,10 @@ class Part:
         """Inputs of which something was left out."""
         return sum(any(e.truncated for e in windows) for windows in self.encodings)
 
-    def logits(self, run: Callable[[Sequence[Encoding]], Floats]) -> Floats:
+    def logits(self, run: Callable[[Sequence[Encoding]], Floats | Sequence[Floats]]) -> Floats:
         """Logits or features (N, ...) of each input, its windows averaged."""
-        return average_windows(run([e for windows in self.encodings for e in windows]), [*map(len, self.encodings)])
+        found = run([e for windows in self.encodings for e in windows])
+        return average_windows(np.asarray(found, np.float32), [*map(len, self.encodings)])
 
     def evaluate(self, task: Task, logits: Floats, decoding: Decoding) -> Evaluation:
         """What `logits` (N, n_labels) are worth on this split."""
