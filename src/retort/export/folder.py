@@ -1,10 +1,11 @@
 """A trained model becomes the files of an artifact that serving and `transformers` read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -20,6 +21,7 @@ from retort.model.encoder import Encoder
 from retort.model.heads import HEADS
 from retort.model.hugging_face import to_hugging_face, tokenizer_files
 from retort.tasks import TASKS, Input, Task
+from retort.tasks.base import Floats
 from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer
 
@@ -37,7 +39,7 @@ def write_graph(
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
     expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
     session = open_session(folder / FLOAT_GRAPH)
-    check_equal(expected, run_encodings(session, encodings, pad_id))
+    check_equal(_flatten(expected), _flatten(run_encodings(session, encodings, pad_id)))
     session.close()
 
 
@@ -65,3 +67,8 @@ def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Seq
             fields = {name: text for name, text in asdict(one).items() if text is not None}
             f.write(json.dumps(fields | {"logits": logits.tolist()}, ensure_ascii=False) + "\n")
     session.close()
+
+
+def _flatten(logits: Iterable[Floats]) -> Floats:
+    """What encodings gave, (n_labels,) or (T_i, n_labels) each, as rows (N, n_labels)."""
+    return np.concatenate([np.atleast_2d(each) for each in logits])
