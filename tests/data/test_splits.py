@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from retort.data.dataset import load_dataset
+from retort.data.dataset import READERS, load_dataset
 from retort.data.readers import Row
+from retort.data.spans import Span
 from retort.data.splits import Splits, split
 from retort.errors import BadData
 
@@ -215,6 +216,66 @@ def test_few_large_and_many_small_labels_are_split_exactly() -> None:
     rows += [Row({"text": f"u{i}"}, (f"m{i % 4_000}",), 15_000 + i) for i in range(15_000)]
     report = split(rows).report
     assert report.counts == {"train": 24_000, "validation": 3_000, "test": 3_000}
+
+
+# --- spans
+
+
+def span_row(text: str, *spans: tuple[int, int, str], line: int = 1) -> Row:
+    found = tuple(Span(*span) for span in spans)
+    return Row({"text": text}, tuple(sorted({span.label for span in found})), line, found)
+
+
+def test_rows_without_spans_are_dealt_in_their_proportion_like_types() -> None:
+    rows = [span_row(f"Ada {i}", (0, 3, "per"), line=i) for i in range(300)]
+    rows += [span_row(f"nobody {i}", line=i) for i in range(300, 1000)]
+    report = split(rows).report
+    assert report.counts == {"train": 800, "validation": 100, "test": 100}
+    assert report.label_counts["test"] == report.label_counts["validation"] == {"per": 30}
+
+
+def test_one_type_that_every_row_has_is_enough() -> None:
+    splits = split([span_row(f"Ada {i}", (0, 3, "per"), line=i) for i in range(30)])
+    assert splits.labels == ("per",)
+    with pytest.raises(BadData, match="have no label"):
+        split([span_row(f"nobody {i}", line=i) for i in range(30)])
+
+
+def test_spans_are_counted_not_rows() -> None:
+    rows = [span_row(f"Ada Bob {i}", (0, 3, "per"), (4, 7, "per"), line=i) for i in range(10)]
+    assert split(rows).report.label_counts == {"train": {"per": 16}, "validation": {"per": 2}, "test": {"per": 2}}
+
+
+def test_equal_texts_with_different_spans_contradict() -> None:
+    rows = [
+        span_row("Ada  Bob", (0, 3, "per"), (5, 8, "per"), line=1),
+        span_row(" ada bob", (1, 4, "per"), (5, 8, "per"), line=2),  # the same but for white space and case
+        span_row("New York", (0, 8, "loc"), line=3),
+        span_row("new york", (4, 8, "loc"), line=4),
+        span_row("Paris", (0, 5, "loc"), line=5),
+        span_row("paris", line=6),
+        *(span_row(f"Ada {i}", (0, 3, "per"), line=i) for i in range(7, 40)),
+    ]
+    report = split(rows).report
+    assert (report.duplicates, report.conflicts) == (3, 2)
+    assert [(c.labels, c.lines) for c in report.conflict_examples] == [
+        ((("New York: loc",), ("york: loc",)), (3, 4)),
+        ((("Paris: loc",), ()), (5, 6)),
+    ]
+
+
+def test_files_of_spans_become_a_dataset_with_all_that_was_mended(tmp_path: Path) -> None:
+    sentences = [f"Ada{i} I-per\nleft O\n" for i in range(40)] + ["New B-loc\nYork I-loc\n", "York I-loc\n"]
+    (tmp_path / "a.conll").write_text("\n".join(sentences))
+    (tmp_path / "t.jsonl").write_text('{"text": "In Rome ", "spans": [[3, 8, "loc"]]}\n')
+    dataset = load_dataset(tmp_path / "a.conll", test=tmp_path / "t.jsonl", read=READERS["spans"])
+    assert dataset.splits.report.counts == {"train": 38, "validation": 4, "test": 1}
+    assert dataset.splits.labels == ("loc", "per")
+    repaired = dataset.splits.report.repaired
+    assert [sum(repaired[name].values()) for name in ("train", "test")] == [41, 1]
+    said = dataset.splits.report.describe()
+    assert said[0].startswith("Mended in train: 41 entities with broken tags (")
+    assert said[1] == "Mended in test: 1 spans whose edges were white space (trimmed)."
 
 
 # --- from files

@@ -7,15 +7,15 @@ No reader holds more of the file than one record (of Parquet, one batch).
 
 import csv
 import gzip
-import json
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from retort.data.files import open_bytes, open_text, show_bytes, split_suffix, undecoded, wrong_encoding
+from retort.data.objects import read_lines
 from retort.data.parquet import open_parquet, values_of
 from retort.errors import BadData
 
@@ -206,7 +206,7 @@ def _record(line: int, raw: str, values: list[str], wanted: list[int], width: in
 def _read_jsonl(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
     names: dict[str, None] = {}  # of all objects, in order: the first may lack some
     first_fault = None
-    for line, content, raw in _read_objects(path, errors):
+    for line, content, raw in read_lines(path, errors):
         if isinstance(content, dict):
             names |= dict.fromkeys(content)
         elif first_fault is None:
@@ -216,35 +216,11 @@ def _read_jsonl(path: Path, choose: Choose, errors: str) -> Iterator[Record]:
     if not names:
         raise BadData(f"{path} is empty.")
     wanted = _choose(path, list(names), choose)
-    for line, content, raw in _read_objects(path, errors):
+    for line, content, raw in read_lines(path, errors):
         if isinstance(content, dict):
             yield Record(line, [content.get(name, ABSENT) for name in wanted])
         else:
             yield Record(line, (), content, show_bytes(raw.rstrip("\r\n")))
-
-
-def _read_objects(path: Path, errors: str) -> Iterator[tuple[int, dict[str, Any] | str, str]]:
-    """Line number, the object or what is wrong with it, and the line."""
-    with open_text(path, newline="\n", errors=errors) as stream:
-        for line, row in enumerate(stream, 1):
-            if row.strip():
-                yield line, undecoded(row) or _parse_object(line, row), row
-
-
-def _parse_object(line: int, row: str) -> dict[str, Any] | str:
-    try:
-        content = json.loads(row, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as e:
-        hint = "; a JSON array must be written as one object a line" if line == 1 and row.lstrip()[0] == "[" else ""
-        return f"expected a JSON object ({e}){hint}"
-    return content if isinstance(content, dict) else f"expected a JSON object, got {type(content).__name__}"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
 
 
 def _read_parquet(path: Path, choose: Choose, errors: str) -> Iterator[Record]:

@@ -4,11 +4,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from retort.data.columns import choose_columns
 from retort.data.formats import broken, read_records
+from retort.data.spans import Span
 from retort.errors import BadData
 
 EMPTY_TEXT, NO_LABEL = "empty text", "no label"
@@ -17,11 +18,15 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`fields` are `text` and perhaps `text_pair`, as a task parses them; `labels` may be empty, never repeated."""
+    """`fields` are `text` and perhaps `text_pair`, as a task parses them; `labels` may be empty, never repeated.
+
+    `spans` are those of the text that carry a label, in its order and apart; `labels` are then their types, sorted.
+    """
 
     fields: dict[str, str]
     labels: tuple[str, ...]
     line: int  # in the file: the header is 1; of Parquet, the first row is
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Table:
     """What one file holds.
 
     `multi_label`: a row has not exactly one label, or labels are written as lists.  `dropped`: reason -> rows.
-    `columns`: role -> name of the column that played it.
+    `columns`: role -> name of the column that played it.  `repaired`: what was broken -> how often.
     """
 
     path: Path
@@ -37,6 +42,7 @@ class Table:
     multi_label: bool
     dropped: dict[str, int]
     columns: dict[str, str]
+    repaired: dict[str, int] = field(default_factory=dict)
 
 
 def read_table(
@@ -121,7 +127,7 @@ def _label(value: object) -> str | None:
         return str(value)
     if not isinstance(value, str):
         raise ValueError(f"expected a label to be a string or a number, got {type(value).__name__}")
-    return _whole(value.strip()) or None
+    return whole(value.strip()) or None
 
 
 def _text(value: object, column: str) -> str:
@@ -129,11 +135,11 @@ def _text(value: object, column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"expected {column!r} to be a string, got {type(value).__name__}")
-    return _whole(value)
+    return whole(value)
 
 
-def _whole(text: str) -> str:
-    """JSON can spell halves of characters, which no tokenizer takes."""
+def whole(text: str) -> str:
+    """The same text.  Raises ValueError: JSON can spell halves of characters, which no tokenizer takes."""
     try:
         text.encode()
     except UnicodeEncodeError as e:

@@ -17,7 +17,10 @@ N_EXAMPLES = 10
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A text that the training file holds with different labels; `labels[i]` stand on line `lines[i]`."""
+    """A text that the training file holds with different labels; `labels[i]` stand on line `lines[i]`.
+
+    Where spans carry labels, each is written `what it covers: label`.
+    """
 
     text: str
     labels: tuple[tuple[str, ...], ...]
@@ -34,18 +37,21 @@ class SplitReport:
     """
 
     counts: dict[str, int]  # split -> rows
-    label_counts: dict[str, dict[str, int]]  # split -> label -> rows
+    label_counts: dict[str, dict[str, int]]  # split -> label -> rows, or spans where these carry the labels
     duplicates: int
     conflicts: int
     conflict_examples: tuple[Conflict, ...]
     leaked: dict[str, int]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)  # split whose file it was -> reason -> rows
+    repaired: dict[str, dict[str, int]] = field(default_factory=dict)  # the same -> what was broken -> how often
 
     def describe(self) -> list[str]:
         """What people should know before they train, a sentence each; nothing where all is well."""
         found = []
         for split, reasons in self.dropped.items():
             found.append(f"Left out of {split}: " + ", ".join(f"{n:,} with {why}" for why, n in reasons.items()) + ".")
+        for split, faults in self.repaired.items():
+            found.append(f"Mended in {split}: " + ", ".join(f"{n:,} {what}" for what, n in faults.items()) + ".")
         if self.conflicts:
             first = self.conflict_examples[0]
             lines = ", ".join(map(str, first.lines))
@@ -122,12 +128,33 @@ def _group(rows: Iterable[Row]) -> dict[str, Group]:
     return dict(groups)
 
 
+def _answer(row: Row) -> frozenset[object]:
+    """What the row says of its text, the same for texts that are equal: spans count what is no white space."""
+    text = row.fields["text"]
+    places = [(_n_signs(text[: s.start]), _n_signs(text[: s.end]), s.label) for s in row.spans]
+    return frozenset(places or row.labels)
+
+
+def _n_signs(text: str) -> int:
+    return sum(map(len, text.casefold().split()))
+
+
+def _shown(row: Row) -> tuple[str, ...]:
+    text = row.fields["text"]
+    return tuple(f"{text[s.start : s.end]}: {s.label}" for s in row.spans) or row.labels
+
+
+def _marks(row: Row) -> Sequence[str]:
+    """Each label as often as it stands in the row."""
+    return [span.label for span in row.spans] or row.labels
+
+
 def _report(parts: Mapping[str, Group], groups: Mapping[str, Group], leaked: dict[str, int]) -> SplitReport:
-    conflicts = [g for g in groups.values() if len(g) > 1 and len({frozenset(row.labels) for row in g}) > 1]
+    conflicts = [g for g in groups.values() if len(g) > 1 and len({_answer(row) for row in g}) > 1]
     examples = tuple(
         Conflict(
             " / ".join(g[0].fields.values()),
-            tuple(r.labels for r in g[:N_EXAMPLES]),
+            tuple(_shown(r) for r in g[:N_EXAMPLES]),
             tuple(r.line for r in g[:N_EXAMPLES]),
         )
         for g in conflicts[:N_EXAMPLES]
@@ -135,7 +162,7 @@ def _report(parts: Mapping[str, Group], groups: Mapping[str, Group], leaked: dic
     return SplitReport(
         counts={name: len(part) for name, part in parts.items()},
         label_counts={
-            name: dict(sorted(Counter(label for row in part for label in row.labels).items()))
+            name: dict(sorted(Counter(label for row in part for label in _marks(row)).items()))
             for name, part in parts.items()
         },
         duplicates=sum(map(len, groups.values())) - len(groups),
@@ -147,7 +174,8 @@ def _report(parts: Mapping[str, Group], groups: Mapping[str, Group], leaked: dic
 
 def _check_labels(groups: Sequence[Group], n_leaked: int) -> None:
     distinct = {row.labels for group in groups for row in group}
-    if len({frozenset(labels) for labels in distinct}) < 2:
+    has_spans = any(row.spans for group in groups for row in group)  # these are told from what is not marked
+    if len({frozenset(labels) for labels in distinct}) < 2 and not has_spans:
         only = ", ".join(map(repr, next(iter(distinct), ()))) or "no label"
         raise BadData(
             f"All {sum(map(len, groups))} rows to train on{_removed(n_leaked)} have {only}; "

@@ -67,5 +67,5 @@ def _predict(page: Page, asked: Asked) -> Shown | None:
         request = check_request({"x": [item], "top_k": N_BARS}, artifact.task, 1)
         answered = answer(predictor, request.inputs, page.settings)
         response = build_response(artifact.version, answered.answers, request.top_k)
-    note_answer(response)
-    return show_answer(response, asked.text, artifact.served.labels)
+    note_answer(artifact.version, answered.answers)
+    return show_answer(response, asked.text, artifact.task.answers, artifact.served.labels)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retort.tasks.base import Kind
 from retort.web.palette import assign_slots
 
 MAX_LABEL = 60  # characters in a sentence; bars and marks have room for all of it
@@ -49,11 +50,11 @@ class Shown:
         return [piece for piece in self.pieces if piece.slot]
 
 
-def show_answer(response: Mapping[str, Any], text: str, labels: Sequence[str]) -> Shown:
-    """Of a response to one text; `labels` are the model's.  Entities are what has no probabilities beside it."""
+def show_answer(response: Mapping[str, Any], text: str, kind: Kind, labels: Sequence[str]) -> Shown:
+    """Of a response to one text; `kind` says what its predictions are, `labels` are the model's."""
     (prediction,), (usage,) = response["predictions"], response["usage"]
     is_truncated = bool(usage["truncated"])
-    if "probabilities" not in response:
+    if kind == "entities":
         slots = assign_slots([*labels, *(entity["label"] for entity in prediction)])
         pieces = cut_text(text, prediction, slots)
         counts = Counter(piece.label for piece in pieces if piece.slot)
