@@ -90,6 +90,9 @@ class Training:
         self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
         self.labels = self.dataset.splits.labels
         self.label_names = self.task.label_names(self.labels)
+        self.head = f"{self.task.head}_crf" if s.crf else self.task.head
+        if self.head not in HEADS:
+            raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
@@ -125,7 +128,7 @@ class Training:
         s = self.settings
         frozen = self.config.n_layers if s.few_shot else parse_freeze(s.freeze, self.config)
         encoder = Encoder(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
-        head = HEADS[self.task.head](
+        head = HEADS[self.head](
             self.config,
             len(self.label_names),
             self.task.activation,
