@@ -6,10 +6,10 @@ from seqeval.scheme import IOB2, Entities
 from retort.data.spans import Span
 from retort.data.tags import extract_spans, list_tags
 from retort.tasks.entity_metrics import (
-    KINDS,
+    FATES,
     Match,
     confuse_types,
-    count_kinds,
+    count_fates,
     count_spans,
     match_spans,
     score_counts,
@@ -59,7 +59,7 @@ def test_without_spans_every_score_is_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gold", "predicted", "kinds"),
+    ("gold", "predicted", "fates"),
     [
         (spans((0, 3, "a")), spans((0, 3, "a")), ["right"]),
         (spans((0, 3, "a")), spans((0, 3, "b")), ["wrong type"]),
@@ -75,8 +75,8 @@ def test_without_spans_every_score_is_nothing() -> None:
         (spans((0, 5, "a"), (5, 9, "a")), spans((2, 5, "a"), (5, 9, "a")), ["wrong boundaries", "right"]),
     ],
 )
-def test_every_span_has_one_fate(gold: list[Span], predicted: list[Span], kinds: list[str]) -> None:
-    assert [match.kind for match in match_spans(gold, predicted)] == kinds
+def test_every_span_has_one_fate(gold: list[Span], predicted: list[Span], fates: list[str]) -> None:
+    assert [match.fate for match in match_spans(gold, predicted)] == fates
 
 
 def test_fates_and_confusions_add_up_to_the_counts() -> None:
@@ -84,15 +84,15 @@ def test_fates_and_confusions_add_up_to_the_counts() -> None:
     for _ in range(200):
         golds, predictions = ([extract_spans(random_tags(rng, 10)) for _ in range(3)] for _ in range(2))
         counts, matches = count_spans(golds, predictions, TYPES), matches_of(golds, predictions)
-        kinds, table = count_kinds(matches), confuse_types(matches, TYPES)
-        assert [*kinds] == [*KINDS]
-        assert kinds["right"] == counts.n_correct.sum()
-        assert sum(kinds.values()) - kinds["invented"] == counts.support.sum()
-        assert sum(kinds.values()) - kinds["missed"] == counts.n_predicted.sum()
+        fates, table = count_fates(matches), confuse_types(matches, TYPES)
+        assert [*fates] == [*FATES]
+        assert fates["right"] == counts.n_correct.sum()
+        assert sum(fates.values()) - fates["invented"] == counts.support.sum()
+        assert sum(fates.values()) - fates["missed"] == counts.n_predicted.sum()
         assert table[:-1].sum(axis=1).tolist() == counts.support.tolist()
         assert table[:, :-1].sum(axis=0).tolist() == counts.n_predicted.tolist()
-        assert (table[:-1, -1].sum(), table[-1, :-1].sum(), table[-1, -1]) == (kinds["missed"], kinds["invented"], 0)
-        assert table.trace() == kinds["right"] + kinds["wrong boundaries"]
+        assert (table[:-1, -1].sum(), table[-1, :-1].sum(), table[-1, -1]) == (fates["missed"], fates["invented"], 0)
+        assert table.trace() == fates["right"] + fates["wrong boundaries"]
 
 
 def test_confusions_are_true_types_by_predicted_ones() -> None:

@@ -57,6 +57,17 @@ class Prediction:
         return tuple((self.labels[i], float(self.probabilities[i])) for i in order)
 
 
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A part of a text that was found: `text` is its `[start:end]`, in characters."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
 class Task(Protocol):
     """One entry of `TASKS`."""
 

@@ -12,8 +12,8 @@ import numpy as np
 from retort.data.spans import Span
 from retort.tasks.metrics import Ints, precision_recall_f1
 
-Kind = Literal["right", "wrong type", "wrong boundaries", "wrong type and boundaries", "missed", "invented"]
-KINDS: tuple[Kind, ...] = ("right", "wrong type", "wrong boundaries", "wrong type and boundaries", "missed", "invented")
+Fate = Literal["right", "wrong type", "wrong boundaries", "wrong type and boundaries", "missed", "invented"]
+FATES: tuple[Fate, ...] = ("right", "wrong type", "wrong boundaries", "wrong type and boundaries", "missed", "invented")
 Spans = Sequence[Sequence[Span]]
 
 
@@ -32,7 +32,7 @@ class Match(NamedTuple):
     predicted: Span | None
 
     @property
-    def kind(self) -> Kind:
+    def fate(self) -> Fate:
         """What became of it."""
         if self.predicted is None:
             return "missed"
@@ -88,10 +88,10 @@ def match_spans(gold: Sequence[Span], predicted: Sequence[Span]) -> list[Match]:
     return sorted(matches, key=lambda match: match.gold or match.predicted or ())
 
 
-def count_kinds(matches: Iterable[Match]) -> dict[Kind, int]:
-    """How often each of `KINDS`."""
-    found = Counter(match.kind for match in matches)
-    return {kind: found[kind] for kind in KINDS}
+def count_fates(matches: Iterable[Match]) -> dict[str, int]:
+    """How often each of `FATES`."""
+    found = Counter(match.fate for match in matches)
+    return {kind: found[kind] for kind in FATES}
 
 
 def confuse_types(matches: Iterable[Match], types: Sequence[str]) -> Ints:
