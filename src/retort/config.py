@@ -92,7 +92,11 @@ class TrainSettings(Settings):
     lora_rank: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Rank of LoRA updates; 0: full fine-tuning.")
     few_shot: bool = Field(False, description="Keep the encoder and fit only the head, in seconds.")
     pooling: Pooling | None = Field(None, description="What stands for the text; follows the encoder when not given.")
-    long_text: LongText = Field("head", description="Of longer texts: the head, head and tail, or all in windows.")
+    long_text: LongText | None = Field(
+        None,
+        description="Of longer texts: the head, head and tail, or all in windows; all for entities, else the head.",
+    )
+    crf: bool = Field(False, description="Entities: learn how tags follow each other (a conditional random field).")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Of matrix products; auto: bfloat16 where the processor has it, else float32."
     )

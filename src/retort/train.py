@@ -14,8 +14,7 @@ import numpy as np
 
 from retort.artifact import Artifact, Served, publish
 from retort.config import TrainSettings
-from retort.data.dataset import Dataset, load_dataset
-from retort.data.readers import Row
+from retort.data.dataset import READERS, Dataset, load_dataset
 from retort.data.sources import resolve_encoder
 from retort.disk import write_json
 from retort.engine.predictor import run_encodings
@@ -47,9 +46,9 @@ from retort.training.calibrate import fit_temperature
 from retort.training.card import build_card
 from retort.training.charts import draw_confusion
 from retort.training.checkpoints import Checkpoints
-from retort.training.dataset import balanced_class_weights, build_examples
+from retort.training.dataset import Examples, balanced_class_weights
 from retort.training.evaluate import Measured
-from retort.training.part import Part
+from retort.training.part import Part, build_part, flatten
 from retort.training.probe import fit_probe
 from retort.training.progress import Listeners, TrainingProgress
 from retort.training.provenance import Stopwatch, command_of, package_versions, peak_rss_mb
@@ -86,9 +85,14 @@ class Training:
             text_pair_column=s.text_pair_column,
             label_column=s.label_column,
             seed=s.seed,
+            read=READERS[TASKS[s.task].gold],
         )
         self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
         self.labels = self.dataset.splits.labels
+        self.label_names = self.task.label_names(self.labels)
+        self.head = f"{self.task.head}_crf" if s.crf else self.task.head
+        if self.head not in HEADS:
+            raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
@@ -112,22 +116,21 @@ class Training:
             raise BadUsage(
                 f"--max-seq-len {s.max_seq_len}: {s.model} reads at most {self.config.max_positions} tokens."
             )
+        self.served = Served(self.task.name, s.max_seq_len, s.long_text or self.task.long_text, self.label_names)
         splits = self.dataset.splits
-        self.train, self.validation, self.test = map(self._part, (splits.train, splits.validation, splits.test))
-
-    def _part(self, rows: list[Row]) -> Part:
-        inputs = [self.task.parse(row.fields) for row in rows]
-        encodings = self.task.encode(inputs, self.tokenizer, self.settings.max_seq_len, self.settings.long_text)
-        return Part(rows, inputs, encodings, self.task.targets([row.labels for row in rows], self.labels))
+        self.train, self.validation, self.test = (
+            build_part(self.task, rows, lambda inputs: self.served.encode(inputs, self.tokenizer), self.labels)
+            for rows in (splits.train, splits.validation, splits.test)
+        )
 
     def probe(self) -> None:
         """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
         s = self.settings
         frozen = self.config.n_layers if s.few_shot else parse_freeze(s.freeze, self.config)
         encoder = Encoder(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
-        head = HEADS[self.task.head](
+        head = HEADS[self.head](
             self.config,
-            len(self.labels),
+            len(self.label_names),
             self.task.activation,
             self.pretrained,
             s.dropout,
@@ -137,14 +140,15 @@ class Training:
         self.model = Classifier(encoder, head)
         weights = None
         if s.class_weights == "balanced":
-            weights = balanced_class_weights(self.train.targets, len(self.labels))
-        features = self.train.logits(self.model.features)
+            weights = balanced_class_weights(self.train.flat_targets, len(self.label_names))
+        features = flatten(self.train.run(self.model.features))
         if not np.isfinite(features).all():
             raise TrainingFailed(
                 f"{s.model} gives values for these texts that are no numbers; its weights are damaged, or "
                 f"--precision {self.precision} is too narrow for them."
             )
-        kernel, bias = fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
+        targets = self.train.flat_targets
+        kernel, bias = fit_probe(features, targets, len(self.label_names), self.task.activation, s.seed, weights)
         head.start_from(kernel, bias, features.mean(axis=0))
 
     def find_unfinished(self) -> None:
@@ -159,17 +163,17 @@ class Training:
 
     def fine_tune(self, board: Board) -> None:
         """The whole model learns; the best epoch's weights stay.  With `few_shot` the probe is all."""
-        s, decoding = self.settings, Decoding(self.labels)
+        s = self.settings
         self.fitted: Fitted | None = None
         if s.few_shot:
             return
 
         def validate() -> dict[str, float]:
-            logits = self.validation.logits(self.model.predict_logits)
-            self.latest = self.validation.evaluate(self.task, logits, decoding)
+            logits = self.validation.run(self.model.predict_logits)
+            self.latest = self.validation.evaluate(logits, Decoding(self.label_names, chain=self.model.head.chain))
             return self.latest.scores
 
-        examples = build_examples(self.train.encodings, self.train.targets)
+        examples = Examples(self.train.flat_encodings, self.train.spread_targets)
         with TrainingProgress() as progress:
             self.fitted = fit(self.model, examples, s, validate, Listeners([progress, board]), self.checkpoints)
 
@@ -187,10 +191,9 @@ class Training:
         """The trained model becomes an artifact's files, measured by the very sessions that serve it."""
         weights = self.model.export_weights()
         with self.stage("export"):
-            real = [windows[0] for windows in self.validation.encodings[:N_COMPARED]]
+            real = self.validation.flat_encodings[:N_COMPARED]
             write_graph(folder, self.config, weights, self.task, real, self.tokenizer.pad_id)
-            learned = [encoding for windows in self.train.encodings for encoding in windows]
-            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, learned)
+            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, self.train.flat_encodings)
         with self.stage("measure"):
             logits = {EXACT: self._run(folder, EXACT, self.validation)}
             self.decision: Decision = choose_variant(
@@ -200,15 +203,13 @@ class Training:
         chosen = self.decision.variant
         if chosen.graph != INT8_GRAPH:
             (folder / INT8_GRAPH).unlink()
-        s, measured = self.settings, self.measured[chosen.name]
-        served = Served(
-            self.task.name,
-            s.max_seq_len,
-            s.long_text,
-            self.labels,
-            measured.temperature,
+        measured = self.measured[chosen.name]
+        served = replace(
+            self.served,
+            temperature=measured.temperature,
             graph=chosen.graph,
             precision=chosen.precision,
+            chain=self.model.head.chain,
         )
         write_model(folder, self.config, weights, self.tokenizer, served)
         write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
@@ -222,29 +223,31 @@ class Training:
         (folder / "README.md").write_text(build_card(report), encoding="utf-8")
         (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
-    def _run(self, folder: Path, variant: Variant, part: Part) -> Floats:
+    def _run(self, folder: Path, variant: Variant, part: Part) -> list[Floats]:
         session = open_session(folder / variant.graph, precision=variant.precision)
-        logits = part.logits(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
+        logits = part.run(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
         session.close()
         return logits
 
-    def _try(self, folder: Path, variant: Variant, logits: dict[Variant, Floats]) -> Trial:
+    def _try(self, folder: Path, variant: Variant, logits: dict[Variant, list[Floats]]) -> Trial:
         """Its validation logits join `logits`."""
         logits[variant] = self._run(folder, variant, self.validation)
 
         def score(of: Variant) -> float:
-            return next(iter(self.task.score(logits[of], self.validation.targets, Decoding(self.labels)).values()))
+            decoding = Decoding(self.label_names, chain=self.model.head.chain)
+            return next(iter(self.validation.evaluate(logits[of], decoding).scores.values()))
 
-        same = compare_logits(logits[EXACT], logits[variant], self.task.activation).agreement
+        same = compare_logits(flatten(logits[EXACT]), flatten(logits[variant]), self.task.activation).agreement
         return Trial(same, score(EXACT) - score(variant))
 
-    def _measure(self, folder: Path, variant: Variant, validation_logits: Floats) -> Measured:
-        temperature = fit_temperature(validation_logits, self.validation.targets, self.task.activation)
-        decoding = Decoding(self.labels, temperature)
+    def _measure(self, folder: Path, variant: Variant, validation_logits: list[Floats]) -> Measured:
+        decisions, targets = flatten(validation_logits), self.validation.flat_targets
+        temperature = fit_temperature(decisions, targets, self.task.activation)
+        decoding = Decoding(self.label_names, temperature, chain=self.model.head.chain)
         return Measured(
             temperature,
-            self.validation.evaluate(self.task, validation_logits, decoding),
-            self.test.evaluate(self.task, self._run(folder, variant, self.test), decoding),
+            self.validation.evaluate(validation_logits, decoding),
+            self.test.evaluate(self._run(folder, variant, self.test), decoding),
         )
 
     def _describe(self, created: datetime) -> TrainingReport:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retort.tokenization.encoding import Encoding
-from retort.training.dataset import balanced_class_weights, build_examples, epoch_batches, n_batches
+from retort.training.dataset import Examples, balanced_class_weights, build_examples, epoch_batches, n_batches
 
 LENGTHS = np.random.default_rng(0).integers(3, 128, 5000).tolist()
 
@@ -57,3 +57,31 @@ def test_balanced_weights_let_every_label_count_the_same() -> None:
     assert np.isfinite(weights).all()  # label 2 has no text
     several = np.array([[1, 0], [0, 0], [0, 0], [0, 1]], np.float32)
     assert balanced_class_weights(several, 2).tolist() == [3, 3]
+
+
+TOKENS = Examples(
+    [Encoding([2, 7, 8, 3], 4), Encoding([2, 7, 3], 3), Encoding([2, 3], 2)],
+    [np.array([-1, 2, 0, -1]), np.array([-1, 1, -1]), np.array([-1, -1])],
+)
+
+
+def test_targets_of_tokens_are_padded_as_their_tokens_are() -> None:
+    batch, targets = TOKENS.batch([1, 0], pad_id=0)
+    assert batch.input_ids.shape == targets.shape == (2, 4)
+    assert targets.dtype == np.int64
+    assert targets.tolist() == [[-1, 1, -1, -1], [-1, 2, 0, -1]]
+    assert TOKENS.batch([2], pad_id=0)[1].tolist() == [[-1, -1]]
+
+
+def test_balanced_weights_of_tokens_count_what_is_read() -> None:
+    read = np.array([2, 0, 1])
+    np.testing.assert_array_equal(balanced_class_weights(TOKENS.targets, 3), balanced_class_weights(read, 3))
+
+
+@pytest.mark.parametrize("target", [np.int64(1), np.array([1.0, 0.0], np.float32)])
+def test_targets_of_texts_may_be_a_list(target: np.ndarray) -> None:
+    encodings, targets = [Encoding([2, 3], 2)] * 3, [target] * 3
+    batched = Examples(encodings, targets).batch([2, 0], pad_id=0)[1]
+    np.testing.assert_array_equal(batched, [target, target])
+    assert batched.dtype == target.dtype
+    np.testing.assert_array_equal(balanced_class_weights(targets, 2), balanced_class_weights(np.array(targets), 2))

@@ -18,8 +18,9 @@ from flask import Flask, Request, Response, g, request
 from retort.api.input_log import InputLog
 from retort.api.tracing import follow, parse_traceparent
 from retort.engine.metrics import Metrics
+from retort.engine.predictor import Answer
 from retort.engine.registry import DEFAULT
-from retort.tasks.base import Input
+from retort.tasks.base import Input, round_probability
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_USER_AGENT = 256
@@ -132,14 +133,19 @@ def choose_request_id(given: str) -> str:
     return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
-def note_answer(response: dict[str, Any]) -> None:
+def note_answer(model: str, answers: Sequence[Answer]) -> None:
     """Keep for this request's line what was answered."""
-    g.logged = what_was_answered(response)
+    g.logged = what_was_answered(model, answers)
 
 
-def what_was_answered(response: dict[str, Any]) -> dict[str, Any]:
-    """Of an answer what its line holds: model, predictions and probabilities."""
-    return {key: response[key] for key in ("model", "predictions", "probabilities")}
+def what_was_answered(model: str, answers: Sequence[Answer]) -> dict[str, Any]:
+    """Of answers what their line holds: nothing that the user wrote, so of entities how many of each kind."""
+    predictions = [answer.prediction for answer in answers]
+    return {
+        "model": model,
+        "predictions": [None if p is None else p.summary for p in predictions],
+        "probabilities": [None if p is None else round_probability(p.probability) for p in predictions],
+    }
 
 
 def _model_asked(asked: Request) -> str:

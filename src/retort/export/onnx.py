@@ -5,6 +5,7 @@ onnxruntime fuses what matters by itself (bias + GELU, scaled products): graphs 
 with MiniLM at 16 and 64 tokens, so any ONNX runtime can serve this one.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,23 @@ _ACTIVATIONS = {
 
 
 def build_graph(config: EncoderConfig, weights: Weights, head: str = "pooled") -> onnx.ModelProto:
-    """The whole model: `input_ids`, `attention_mask`, `token_type_ids` (B, T) int64 to `logits` (B, n_labels).
+    """The whole model: `input_ids`, `attention_mask`, `token_type_ids` (B, T) int64 to `logits`, (B, n_labels) or for
+    tokens (B, T, n_labels).
 
     Raises BadCheckpoint: a weight is missing, or an activation or a head is unknown.
     """
     if head not in _HEADS:
         raise BadCheckpoint(f"Unknown head {head!r}; the exporter knows {', '.join(_HEADS)}.")
     graph = _Graph(config, weights)
-    graph.node("Identity", _HEADS[head](graph), output="logits")
+    write_head, axes = _HEADS[head]
+    graph.node("Identity", write_head(graph), output="logits")
     shape = ["batch", "length"]
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, shape)
         for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
     n_labels = weights["classifier.kernel"].shape[1]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_labels])
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*axes, n_labels])
     body = helper.make_graph(graph.nodes, f"{config.family}_{head}", inputs, [output], list(graph.tensors.values()))
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(body, opset_imports=opsets, ir_version=IR_VERSION, producer_name="retort")
@@ -123,6 +126,11 @@ def _pooled(g: _Graph) -> str:
     return g.dense(pooled, "classifier")
 
 
+def _tokens(g: _Graph) -> str:
+    """Logits (B, T, n_labels) of each token; a CRF's emissions are such."""
+    return g.dense(_encoder(g), "classifier")
+
+
 def _mean(g: _Graph, hidden: str) -> str:
     """The mean of the tokens' states (padding left out), normalised to mean 0 and length 1."""
     mask = g.node("Cast", g.node("Unsqueeze", "attention_mask", g.integers(2)), to=TensorProto.FLOAT)
@@ -180,4 +188,9 @@ def _attention(g: _Graph, name: str, queries: str, hidden: str, bias: str) -> st
     return g.node("Reshape", g.node("Transpose", mixed, perm=[0, 2, 1, 3]), g.integers(0, -1, size))
 
 
-_HEADS = {"pooled": _pooled}
+# How logits are written, and all axes of them but the last.
+_HEADS: dict[str, tuple[Callable[[_Graph], str], Sequence[str]]] = {
+    "pooled": (_pooled, ["batch"]),
+    "tokens": (_tokens, ["batch", "length"]),
+    "tokens_crf": (_tokens, ["batch", "length"]),
+}

@@ -32,6 +32,7 @@ class Tokenizer:
         self.cls_id = self._special("[CLS]")
         self.sep_id = self._special("[SEP]")
         self.pad_id = self._special("[PAD]", "<pad>")
+        self.unknown_id = self._special("[UNK]", "<unk>")
 
     def _special(self, *names: str) -> int:
         for name in names:
@@ -52,6 +53,11 @@ class Tokenizer:
     def tokenize_ids(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """The ids alone, which is a third faster."""
         return [e.ids for e in self._core.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def character_id(self, character: str) -> int:
+        """The id of a character that is a token by itself; of an unknown one, the unknown token's."""
+        found = self._core.token_to_id(character)
+        return self.unknown_id if found is None else int(found)
 
     def to_json(self) -> str:
         """What `tokenizer.json` holds: `from_json` gives the same tokenizer back."""

@@ -23,17 +23,15 @@ class TrainStep:
         weights = np.ones(model.head.n_labels, np.float32) if class_weights is None else class_weights
         self._model, self._class_weights = model, tf.constant(weights)
         self._variables = model.trainable
-        self._optimizer = AdamW(self._variables, settings.weight_decay)
+        self._optimizer = AdamW(self._variables, settings.weight_decay, model.head.speeds)
         self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
         self._changing = (
             self._variables | self._optimizer.slots | self._loss_scale.slots | {"centre": model.head.centre}
         )
         self._seed = settings.seed
-        sigmoid = model.head.activation == "sigmoid"
-        targets = tf.TensorSpec([None, None], tf.float32) if sigmoid else tf.TensorSpec([None], tf.int64)
         rate, seed = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int64)
         # One graph for all shapes: graphs for given shapes would round differently, and so would resumed training.
-        self._run = tf.function(self._graph, [IDS, IDS, IDS, targets, rate, seed], autograph=False)
+        self._run = tf.function(self._graph, [IDS, IDS, IDS, model.head.target_spec, rate, seed], autograph=False)
 
     def __call__(self, batch: Batch, targets: Targets, learn_rate: float, step: int) -> float:
         """Learn from a batch in step number `step`, from 0; the loss before it."""
