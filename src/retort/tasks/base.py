@@ -153,17 +153,6 @@ class EntityPrediction:
         return dict(Counter(self.label))
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A part of a text that was found: `text` is its `[start:end]`, in characters."""
-
-    label: str
-    text: str
-    start: int
-    end: int
-    probability: float
-
-
 class Task(Protocol):
     """One entry of `TASKS`."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retort.tasks.base import Decoding, Floats, Input, Targets, Task
+from retort.tasks.label_metrics import score_multi_label, score_single_label
 from retort.tasks.metrics import Ints, confusion_matrix, precision_recall_f1, sigmoid, softmax
 
 N_BINS = 15  # as in `metrics.expected_calibration_error`
@@ -115,31 +116,18 @@ def evaluate(
     """
     if not len(logits) == len(targets) == len(inputs) or not len(inputs):
         raise ValueError(f"Expected as many logits, targets as inputs: {len(logits)}, {len(targets)}, {len(inputs)}.")
-    reading = _READINGS[task.activation](logits, targets, decoding)
+    read, score = _WAYS[task.answers]
+    reading = read(logits, targets, decoding)
     untempered = Decoding(decoding.labels, 1.0, decoding.threshold)
     return Evaluation(
         n=len(inputs),
-        scores=task.score(logits, targets, decoding),
+        scores=score(logits, targets, decoding),
         labels=score_labels(decoding.labels, *_count_labels(reading)),
         confusion=reading.confusion,
         reliability=fill_bins(reading.confidences, reading.correct),
-        ece_before=task.score(logits, targets, untempered)["ece"],
+        ece_before=score(logits, targets, untempered)["ece"],
         errors=_pick_errors(reading, decoding.labels, inputs, lines, n_errors),
     )
-
-
-def average_windows(logits: Floats, n_per_input: Sequence[int]) -> Floats:
-    """Logits (n_encodings, n_labels), input after input, become (n_inputs, n_labels): the mean of each one's windows.
-
-    Raises ValueError: an input has no encoding, or the counts do not add up to the rows.
-    """
-    counts = np.asarray(n_per_input, np.int64)
-    if counts.sum() != len(logits) or (counts < 1).any():
-        raise ValueError(f"Expected counts of at least 1 that add up to {len(logits)} rows, got {counts.sum()} in all.")
-    if len(counts) == len(logits):
-        return logits
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return np.asarray(np.add.reduceat(logits, starts, axis=0) / counts[:, None], np.float32)
 
 
 def _read_softmax(logits: Floats, targets: Targets, decoding: Decoding) -> _Reading:
@@ -167,7 +155,7 @@ def _read_sigmoid(logits: Floats, targets: Targets, decoding: Decoding) -> _Read
     return _Reading(confidences.ravel(), correct.ravel(), predicted, actual, confusion, wrongness)
 
 
-_READINGS = {"softmax": _read_softmax, "sigmoid": _read_sigmoid}
+_WAYS = {"label": (_read_softmax, score_single_label), "labels": (_read_sigmoid, score_multi_label)}
 
 
 def _count_labels(reading: _Reading) -> tuple[Ints, Ints, Ints]:

@@ -61,7 +61,7 @@ PAGES = {  # by the hub's name of the kind of task
         by_label="Type by type",
         headlines=("f1", "precision", "recall"),
         start="",
-        decisions="entities found",
+        decisions="entities",
         right="exactly right",
     ),
 }
