@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from retort.data.readers import Row
-from retort.tasks import Decoding, Entity, Input, Task
+from retort.tasks import Decoding, Entity, EntityPrediction, Input, Task
 from retort.tasks.base import Floats, Kind, Targets
 from retort.tokenization.encoding import Encoding
 from retort.training.entities import calibration_error, evaluate_entities
@@ -91,7 +91,7 @@ def _evaluate_entities(part: Part, logits: Sequence[Floats], decoding: Decoding)
 
 def _find_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> list[tuple[Entity, ...]]:
     of_all = zip(part.inputs, part.encodings, logits, strict=True)
-    return [part.task.decode(*of_one, decoding).entities for of_one in of_all]
+    return [cast(EntityPrediction, part.task.decode(*of_one, decoding)).entities for of_one in of_all]
 
 
 EVALUATIONS: dict[Kind, Callable[[Part, Sequence[Floats], Decoding], Evaluation]] = {
