@@ -3,6 +3,9 @@
 Master weights are float32; matrix products run in `precision`; norms and softmax in float32.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +37,12 @@ class Encoder:
     bottom and with the embeddings; groups that a trained layer shares still train.  With `lora_rank` only low-rank
     updates of the trained layers' kernels train.
     """
+
+    inputs: ClassVar[Mapping[str, tf.TensorSpec]] = {
+        "input_ids": tf.TensorSpec([None, None], tf.int32),
+        "attention_mask": tf.TensorSpec([None, None], tf.int32),
+        "token_type_ids": tf.TensorSpec([None, None], tf.int32),
+    }
 
     def __init__(
         self,
