@@ -164,6 +164,8 @@ def test_a_quote_that_differs_from_what_is_covered_is_counted(tmp_path: Path) ->
     table = table_of(tmp_path, lines_of(item), "a.jsonl")
     assert marked(table)[0][1:] == ("da: per",)
     assert table.repaired == {MISQUOTED: 1, TRIMMED: 1}
+    item = {"text": TEXT, "label": [{"start": 0, "end": 3, "text": "", "labels": ["per"]}]}
+    assert table_of(tmp_path, lines_of(item), "a.jsonl").repaired == {}
     item = {"text": "New\nYork", "label": [{"start": 0, "end": 8, "text": "New\\nYork", "labels": ["loc"]}]}
     assert table_of(tmp_path, lines_of(item), "a.jsonl").repaired == {}
 

@@ -9,6 +9,7 @@ from test_charts import pixels
 from test_report import page_of
 
 from retort.data.spans import Span
+from retort.tasks import TASKS
 from retort.tasks.base import Entity
 from retort.training.card import WORDS, build_card
 from retort.training.charts import draw_confusion
@@ -213,3 +214,7 @@ def test_metrics_hold_the_scores_of_spans() -> None:
 
 def test_report_and_card_know_the_same_kinds_of_task() -> None:
     assert [*PAGES] == [*WORDS]
+
+
+def test_every_task_is_of_a_kind_that_report_and_card_know() -> None:
+    assert {task.pipeline_tag for task in TASKS.values()} == {*PAGES}

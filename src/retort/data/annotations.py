@@ -107,7 +107,8 @@ def _parse_marked(text: str, spans: object) -> Marked | None:
     mended: Counter[str] = Counter()
     for span in spans:
         start, end, kinds, quote = _take_apart(span)
-        if isinstance(quote, str) and _squeeze(text[max(0, start) : max(0, end)]) != _squeeze(quote):
+        covered = text[max(0, start) : max(0, end)]
+        if isinstance(quote, str) and quote.strip() and _squeeze(covered) != _squeeze(quote):
             converted = _from_utf16(text, start, quote)
             mended[CONVERTED if converted else MISQUOTED] += 1
             start, end = converted or (start, end)

@@ -18,6 +18,7 @@ class Classification:
     head = "pooled"
     activation = "softmax"
     problem_type = "single_label_classification"
+    pipeline_tag = "text-classification"
     answers: Kind = "label"
     gold = "labels"
     long_text: LongText = "head"
