@@ -101,7 +101,7 @@ class AccessLog:
             here.request_id,
             asked.remote_addr,
             endpoint=rule.rule if rule is not None else UNMATCHED,
-            model=_model_asked(asked),
+            model=here.name_asked or _model_asked(asked),
             response=here.logged,
             response_time=response_time,
             user_agent=asked.environ.get("HTTP_USER_AGENT", ""),
@@ -121,7 +121,7 @@ def _begin() -> None:
     environ = request.environ
     here.started = environ.get("retort.received") or time.perf_counter()
     here.request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-    here.logged = here.inputs = here.bill = here.key_id = None
+    here.logged = here.inputs = here.bill = here.key_id = here.name_asked = None
     here.n_inputs = here.n_tokens = 0
     given = environ.get("HTTP_TRACEPARENT")
     here.asked_trace = parse_traceparent(given) if given else None

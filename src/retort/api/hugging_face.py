@@ -7,11 +7,11 @@ entities `.token_classification(...)`.
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from retort.api.answering import answer_all
-from retort.api.body import read_json_body
+from retort.api.body import FORM, read_json_body
 from retort.api.fields import INSTANCES, NAMED, TEXT, Count, RequestModel, parse_fields, parse_items
 from retort.api.operation import PREDICTS, describe
 from retort.config import ServeSettings
@@ -81,8 +81,10 @@ class Group(BaseModel):
         return cls(entity_group=entity.label, score=score, word=entity.text, start=entity.start, end=entity.end)
 
 
-def build_hugging_face(registry: Registry, settings: ServeSettings) -> Blueprint:
-    """Both addresses; the first answers with the registry's default model."""
+def build_hugging_face(
+    registry: Registry, settings: ServeSettings, answer_form: Callable[[], Response] | None = None
+) -> Blueprint:
+    """Both addresses; the first answers with the registry's default model, and leaves forms to `answer_form`."""
     blueprint = Blueprint("hugging_face", __name__)
 
     @blueprint.post("/")
@@ -95,6 +97,8 @@ def build_hugging_face(registry: Registry, settings: ServeSettings) -> Blueprint
         """One list for each text.  The client reads such a list for a bare text too where texts have labels, and the
         text's entities themselves where those are found.
         """
+        if answer_form is not None and name is None and request.mimetype == FORM:
+            return answer_form()
         body = read_json_body(settings.max_body_bytes)
         with registry.lease(name) as predictor:
             asked = parse_fields(body, HuggingFaceRequest)
