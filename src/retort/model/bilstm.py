@@ -40,9 +40,7 @@ class Bilstm:
     ) -> None:
         """Raises BadUsage: part of it shall stay as it is; nothing of it is pretrained."""
         if lora_rank or n_frozen:
-            raise BadUsage(
-                "A bilstm learns everything from these texts: --lora-rank and --freeze are for BERT and ALBERT."
-            )
+            raise BadUsage("--lora-rank and --freeze are for pretrained encoders; a bilstm learns all that it knows.")
         self.config = config
         self.hidden_dropout = config.hidden_dropout if dropout is None else dropout
         self.variables = {

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from retort.model.architecture import Weights
-from retort.model.encoders import AnyEncoder
+from retort.model.families import AnyEncoder
 from retort.model.heads import Head
 from retort.model.operations import Tensor
 from retort.tasks.base import Floats

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from retort.errors import BadUsage
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, EncoderConfig, Weights
 from retort.model.operations import ACTIVATIONS, Tensor, attention_shares, dropout, layer_norm, linear
 from retort.tasks.base import Floats
 
@@ -19,7 +19,7 @@ LORA_KERNELS = ("attention.qkv", "attention.output", "ffn.intermediate", "ffn.ou
 LORA_SCALE = 2.0  # what LoRA's alpha / rank usually is
 
 
-def parse_freeze(freeze: str, config: EncoderConfig) -> int:
+def parse_freeze(freeze: str, config: Config) -> int:
     """How many layers `none`, a number or `all` keeps as they are.
 
     Raises BadUsage: it is none of these, or more than the encoder has.
