@@ -8,7 +8,7 @@
 TRAIN_VALUES := data validation test text_column text_pair_column label_column task model n_epochs batch_size \
     max_seq_len max_learn_rate min_learn_rate warmup_proportion schedule seed class_weights early_stopping_patience \
     dropout weight_decay freeze lora_rank pooling long_text precision gpu models_dir checkpoint_dir log_dir
-TRAIN_SWITCHES := few_shot resume
+TRAIN_SWITCHES := crf few_shot resume
 OTHERS := api_host api_port args benchmark python runner tensorboard_port
 
 LOWER := $(sort $(TRAIN_VALUES) $(TRAIN_SWITCHES) $(OTHERS))

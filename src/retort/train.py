@@ -33,11 +33,12 @@ from retort.export.verify import (
     compare_logits,
     list_variants,
 )
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
 from retort.model.classifier import Classifier
 from retort.model.device import Device, select_device, select_precision
-from retort.model.encoder import Encoder, parse_freeze
+from retort.model.encoder import parse_freeze
+from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
 from retort.tasks import TASKS, Decoding, Task
 from retort.tasks.base import Floats
@@ -90,6 +91,9 @@ class Training:
         self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
         self.labels = self.dataset.splits.labels
         self.label_names = self.task.label_names(self.labels)
+        self.head = f"{self.task.head}_crf" if s.crf else self.task.head
+        if self.head not in HEADS:
+            raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
@@ -105,7 +109,7 @@ class Training:
         """The encoder is read, and every text becomes encodings."""
         s = self.settings
         checkpoint: Checkpoint = load_checkpoint(resolve_encoder(s.model))
-        self.config: EncoderConfig = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
+        self.config: Config = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
         self.fingerprint = self._fingerprint()
         self.tokenizer = checkpoint.tokenizer
@@ -124,8 +128,9 @@ class Training:
         """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
         s = self.settings
         frozen = self.config.n_layers if s.few_shot else parse_freeze(s.freeze, self.config)
-        encoder = Encoder(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
-        head = HEADS[self.task.head](
+        build = FAMILIES[self.config.family].build
+        encoder = build(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
+        head = HEADS[self.head](
             self.config,
             len(self.label_names),
             self.task.activation,
@@ -271,6 +276,7 @@ class Training:
             seconds=self.stage.seconds,
             examples_per_s=fitted.examples_per_s if fitted else len(self.train.rows) / self.stage.seconds["probe"],
             peak_rss_mb=peak_rss_mb(),
+            pipeline_tag=self.task.pipeline_tag,
         )
 
 

@@ -15,11 +15,11 @@ from retort.engine.predictor import run_encodings
 from retort.engine.session import open_session
 from retort.export.onnx import build_graph, save_graph
 from retort.export.verify import FLOAT_GRAPH, check_equal
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, Weights
 from retort.model.classifier import Classifier
-from retort.model.encoder import Encoder
+from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
-from retort.model.hugging_face import to_hugging_face, tokenizer_files
+from retort.model.hugging_face import tokenizer_files
 from retort.tasks import TASKS, Input, Task
 from retort.tasks.base import Floats
 from retort.tokenization.encoding import Encoding
@@ -29,7 +29,7 @@ MAX_GOLDEN_CHARACTERS = 500  # goldens are replayed at each start, so long texts
 
 
 def write_graph(
-    folder: Path, config: EncoderConfig, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
+    folder: Path, config: Config, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
 ) -> None:
     """Write `model.onnx`, which must give the logits that TensorFlow computes in float32 from the same weights.
 
@@ -37,15 +37,16 @@ def write_graph(
     """
     save_graph(build_graph(config, weights, task.head), folder / FLOAT_GRAPH)
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
-    expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
+    expected = Classifier(FAMILIES[config.family].build(config, weights), head).predict_logits(encodings)
     session = open_session(folder / FLOAT_GRAPH)
     check_equal(_flatten(expected), _flatten(run_encodings(session, encodings, pad_id)))
     session.close()
 
 
-def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
+def write_model(folder: Path, config: Config, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
     """Write what stands beside the graphs: `model.safetensors`, `config.json` and the tokenizer's files."""
-    described, state = to_hugging_face(config, weights, served.labels, TASKS[served.task].problem_type)
+    describe = FAMILIES[config.family].describe
+    described, state = describe(config, weights, served.labels, TASKS[served.task].problem_type)
     try:
         save_file(state, folder / "model.safetensors", {"format": "pt"})
     except SafetensorError as e:  # what it makes of a full disk

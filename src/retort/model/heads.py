@@ -12,13 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from retort.errors import BadUsage
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, Weights
 from retort.model.crf import crf_losses
 from retort.model.operations import ACTIVATIONS, Tensor, dropout
 from retort.tasks.base import Floats
 from retort.tasks.chain import FORBIDDEN, Chain
-
-CRF_SPEED = 100.0  # a CRF's few scores start at 0 and must go far: at an encoder's learning rate they never arrive
 
 
 class Head(ABC):
@@ -26,7 +24,7 @@ class Head(ABC):
 
     def __init__(
         self,
-        config: EncoderConfig,
+        config: Config,
         n_labels: int,
         activation: str,
         weights: Weights,
@@ -205,8 +203,8 @@ class CrfHead(TokenHead):
 
     @property
     def speeds(self) -> Mapping[str, float]:
-        """A CRF learns faster than an encoder."""
-        return dict.fromkeys(self._legal, CRF_SPEED)
+        """A CRF's few scores start at 0 and must go far; at a pretrained encoder's learning rate they never arrive."""
+        return dict.fromkeys(self._legal, self.config.crf_speed)
 
     def loss(self, logits: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
         """-log p of the targets (B, T) over their number, in nats, from emissions (B, T, n_labels), float32.

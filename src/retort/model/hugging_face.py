@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from retort.errors import BadCheckpoint
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, EncoderConfig, Weights
 from retort.model.configuration import HUGGING_FACE_ACTIVATIONS, parse_config, read_json_object
 from retort.model.names import HUGGING_FACE, expected_shapes, gather, split_name
 from retort.model.safetensors_files import open_safetensors
@@ -98,7 +98,7 @@ def _of_chain(weights: Weights) -> dict[str, str]:
     return {"logits": "emissions: the tags of a text are its best path through the CRF of the tensors crf.*"}
 
 
-def tokenizer_files(tokenizer: Tokenizer, config: EncoderConfig, max_seq_len: int) -> dict[str, str]:
+def tokenizer_files(tokenizer: Tokenizer, config: Config, max_seq_len: int) -> dict[str, str]:
     """The files, by name, from which `AutoTokenizer` gives our ids, special tokens included."""
     core = json.loads(tokenizer.to_json())
     names = {each["content"]: each["id"] for each in core["added_tokens"]}

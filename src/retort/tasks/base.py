@@ -160,6 +160,7 @@ class Task(Protocol):
     head: str  # which of `model.heads.HEADS` it needs
     activation: str  # "softmax" (one label holds) or "sigmoid" (each label by itself)
     problem_type: str  # the Hugging Face name of the same
+    pipeline_tag: str  # what the hub calls this kind of task
     answers: Kind  # what its predictions are
     gold: str  # which of `data.readers.READERS` reads what it learns from
     long_text: LongText  # what becomes of longer texts, unless somebody says otherwise

@@ -18,6 +18,7 @@ class Classification:
     head = "pooled"
     activation = "softmax"
     problem_type = "single_label_classification"
+    pipeline_tag = "text-classification"
     answers: Kind = "label"
     gold = "labels"
     long_text: LongText = "head"
@@ -75,25 +76,6 @@ class Classification:
         """Each window of a text is learned from as if it were the text."""
         return [targets] * len(encodings)
 
-    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
-        """accuracy, macro_f1 (over labels present in either), weighted_f1, ece, log_loss."""
-        n_labels = len(decoding.labels)
-        probabilities = metrics.softmax(logits / decoding.temperature)
-        predicted = probabilities.argmax(axis=-1)
-        matrix = metrics.confusion_matrix(targets, predicted, n_labels)
-        counts = matrix.sum(axis=1)
-        _, _, f1 = metrics.precision_recall_f1(matrix.diagonal(), matrix.sum(axis=0), counts)
-        present = counts + matrix.sum(axis=0) > 0
-        correct = predicted == targets
-        of_target = probabilities[np.arange(len(targets)), targets]
-        return {
-            "accuracy": float(correct.mean()),
-            "macro_f1": float(f1[present].mean()),
-            "weighted_f1": float((f1 * counts).sum() / counts.sum()),
-            "ece": metrics.expected_calibration_error(probabilities.max(axis=-1), correct),
-            "log_loss": float(-np.log(np.maximum(of_target, 1e-12)).mean()),
-        }
-
 
 class MultiLabelClassification(Classification):
     """Any number of the labels, also none, hold for a text or a pair of texts."""
@@ -121,19 +103,3 @@ class MultiLabelClassification(Classification):
         for row, gold in enumerate(golds):
             found[row, [index[label] for label in gold]] = 1.0
         return found
-
-    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
-        """micro_f1, macro_f1 (over labels present in either), accuracy (all labels right), ece."""
-        probabilities = metrics.sigmoid(logits / decoding.temperature)
-        predicted, actual = probabilities >= decoding.threshold, targets > 0.5
-        hits = (predicted & actual).sum(axis=0)
-        n_predicted, n_actual = predicted.sum(axis=0), actual.sum(axis=0)
-        _, _, f1 = metrics.precision_recall_f1(hits, n_predicted, n_actual)
-        present = n_predicted + n_actual > 0
-        confidences = np.where(predicted, probabilities, 1 - probabilities)
-        return {
-            "micro_f1": float(2 * hits.sum() / max(1, n_predicted.sum() + n_actual.sum())),
-            "macro_f1": float(f1[present].mean()) if present.any() else 0.0,
-            "accuracy": float((predicted == actual).all(axis=1).mean()),
-            "ece": metrics.expected_calibration_error(confidences.ravel(), (predicted == actual).ravel()),
-        }

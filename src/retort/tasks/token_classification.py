@@ -35,6 +35,7 @@ class TokenClassification:
     head = "tokens"
     activation = "softmax"
     problem_type = "token_classification"
+    pipeline_tag = "token-classification"
     answers: Kind = "entities"
     gold = "spans"
     long_text: LongText = "windows"

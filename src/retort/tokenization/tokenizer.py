@@ -45,6 +45,11 @@ class Tokenizer:
         """Number of tokens, added ones included."""
         return int(self._core.get_vocab_size(with_added_tokens=True))
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """The id of each token."""
+        return dict(self._core.get_vocab(with_added_tokens=True))
+
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids of each text, without special tokens, uncut."""
         found = self._core.encode_batch(list(texts), add_special_tokens=False)

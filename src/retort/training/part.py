@@ -1,17 +1,17 @@
 """One split as a model sees it: rows become inputs, encodings and targets, and logits become an evaluation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from retort.data.readers import Row
-from retort.tasks import Decoding, Input, Task
+from retort.tasks import Decoding, Entity, EntityPrediction, Input, Task
 from retort.tasks.base import Floats, Kind, Targets
 from retort.tokenization.encoding import Encoding
-from retort.training.entities import evaluate_entities
+from retort.training.entities import calibration_error, evaluate_entities
 from retort.training.evaluate import Evaluation, evaluate
 
 
@@ -82,12 +82,16 @@ def _evaluate_labels(part: Part, logits: Sequence[Floats], decoding: Decoding) -
 
 
 def _evaluate_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
-    found = [
-        part.task.decode(given, encodings, each, decoding)
-        for given, encodings, each in zip(part.inputs, part.encodings, logits, strict=True)
-    ]
-    texts, lines = [given.text for given in part.inputs], [row.line for row in part.rows]
-    return evaluate_entities([row.spans for row in part.rows], found, part.labels, texts, lines)
+    golds, texts = [row.spans for row in part.rows], [given.text for given in part.inputs]
+    before = _find_entities(part, logits, replace(decoding, temperature=1.0))
+    found = before if decoding.temperature == 1 else _find_entities(part, logits, decoding)
+    lines, ece_before = [row.line for row in part.rows], calibration_error(golds, before)
+    return evaluate_entities(golds, found, part.labels, texts, lines, ece_before=ece_before)
+
+
+def _find_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> list[tuple[Entity, ...]]:
+    of_all = zip(part.inputs, part.encodings, logits, strict=True)
+    return [cast(EntityPrediction, part.task.decode(*of_one, decoding)).entities for of_one in of_all]
 
 
 EVALUATIONS: dict[Kind, Callable[[Part, Sequence[Floats], Decoding], Evaluation]] = {

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from retort.config import TrainSettings
-from retort.model.classifier import IDS, Classifier
+from retort.model.classifier import Classifier, Inputs
 from retort.model.operations import Tensor
 from retort.tasks.base import Floats, Targets
 from retort.tokenization.batch import Batch
@@ -31,13 +31,12 @@ class TrainStep:
         self._seed = settings.seed
         rate, seed = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int64)
         # One graph for all shapes: graphs for given shapes would round differently, and so would resumed training.
-        self._run = tf.function(self._graph, [IDS, IDS, IDS, model.head.target_spec, rate, seed], autograph=False)
+        self._run = tf.function(self._graph, [model.specs, model.head.target_spec, rate, seed], autograph=False)
 
     def __call__(self, batch: Batch, targets: Targets, learn_rate: float, step: int) -> float:
         """Learn from a batch in step number `step`, from 0; the loss before it."""
-        ids = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
         loss = self._run(
-            *(tf.constant(a, tf.int32) for a in ids),
+            self._model.feed(batch),
             tf.constant(targets),
             tf.constant(learn_rate, tf.float32),
             tf.constant([self._seed * 4096, step], tf.int64),
@@ -57,9 +56,9 @@ class TrainStep:
         for name, value in arrays.items():
             self._changing[name].assign(value)
 
-    def _graph(self, ids: Tensor, mask: Tensor, types: Tensor, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
+    def _graph(self, inputs: Inputs, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
-            logits = self._model(ids, mask, types, seed)
+            logits = self._model(inputs, seed)
             loss = self._model.head.loss(logits, targets, self._class_weights)
             scaled = loss * self._loss_scale.value
         gradients = dict(zip(self._variables, tape.gradient(scaled, list(self._variables.values())), strict=True))
