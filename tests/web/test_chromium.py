@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from browser import HOW, find_chromium
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "chromium"
