@@ -21,7 +21,7 @@ NEWS = (
 )
 
 
-def open_page(browser: Browser, address: str, scheme: str, width: int, height: int, scale: int) -> Page:
+def open_page(browser: Browser, address: str, scheme: str, width: int, height: int, scale: float) -> Page:
     """The page with the default model chosen."""
     viewport = {"width": width, "height": height}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, device_scale_factor=scale)  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ def main(address: str, entities: str | None = None) -> None:
         page.fill("#text", QUESTION)
         page.wait_for_selector(".bars li")
         page.screenshot(path=IMAGES / "labels-light.png", full_page=True)
-        shots = [("entities-light", "light", 1080, 600, 1), ("entities-phone-dark", "dark", 360, 740, 2)]
+        shots = [("entities-light", "light", 1080, 600, 1), ("entities-phone-dark", "dark", 360, 900, 1.5)]
         for name, scheme, width, height, scale in shots if entities else []:
             page = open_page(browser, address, scheme, width, height, scale)
             page.select_option("#model", entities)
