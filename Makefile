@@ -56,7 +56,7 @@ start_api: ## serve the newest model on API_PORT=5000 (API_HOST=127.0.0.1); trai
 	    scripts/run api python -m retort serve --models-dir $(call quoted,$(MODELS_FOLDER)) $(MORE)
 
 test: ## check style and types, and run every test (ARGS="-k name" for some)
-	@scripts/run dev sh -ec 'python -m ruff check .; python -m ruff format --check .; python -m mypy; \
+	@scripts/run dev sh -ec 'scripts/chromium; python -m ruff check .; python -m ruff format --check .; python -m mypy; \
 	    python -m pytest --cov --cov-report=term "$$@"' sh $(MORE)
 
 train: ## fine-tune on DATA=file and serve it from then on; TensorBoard on TENSORBOARD_PORT=6006 meanwhile
