@@ -60,7 +60,10 @@ class Settings(BaseSettings):
 class TrainSettings(Settings):
     """What `retort train` (and so `make train`) can be told."""
 
-    data: Path = Field(Path("samples/questions.csv"), description="Labelled text: .csv .tsv .jsonl .parquet, also .gz.")
+    data: Path = Field(
+        Path("samples/questions.csv"),
+        description="Labelled text: .csv .tsv .jsonl .parquet; for entities also .conll .json; each also .gz.",
+    )
     validation: Path | None = Field(None, description="Validation file; otherwise a part of --data is set aside.")
     test: Path | None = Field(None, description="Test file; otherwise a part of --data is set aside.")
     text_column: str | None = Field(None, description="Column of the text; guessed when not given.")
