@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git make \
+    && apt-get install --yes --no-install-recommends chromium git make \
     && rm -rf /var/lib/apt/lists/*
 
 RUN python -m venv /opt/retort

@@ -33,12 +33,12 @@ def publish_all(models_dir: Path) -> None:
             task=tags, long_text="windows",
         ),
     }  # fmt: skip
-    tiny_artifact(models_dir, LABELS, "tiny", change=_document)
+    tiny_artifact(models_dir, LABELS, "tiny", change=document)
     for name, artifact in further.items():
         write_pointer(models_dir, Pointer(f"trained/{artifact.path.name}", name), name)
 
 
-def _document(folder: Path) -> None:
+def document(folder: Path) -> None:
     """A card and a report, which would do harm if anything in them ran."""
     (folder / "README.md").write_text("# A card\n<script>owned()</script>\n", encoding="utf-8")
     (folder / "report.html").write_text(

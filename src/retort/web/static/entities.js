@@ -28,7 +28,7 @@ export function renderMarks(text, entities, slots) {
   const children = cutText(text, entities).map(({ text: part, entity }) =>
     entity === undefined ? part : renderMark(part, entity, slots.get(entity.label)),
   );
-  return make("div", { class: "text", dir: "auto" }, ...children);
+  return make("div", { class: "text" }, ...children);
 }
 
 function renderMark(part, { label, probability }, slot) {

@@ -17,7 +17,7 @@ const limits = { maxTexts: Number(maxTexts), maxBytes: Number(maxBytes) };
 const api = new Api();
 const code = new Code();
 const models = new Models(api, () => ask());
-const source = new Source((isTyping, error) => (error ? refuse(error) : isTyping ? askSoon() : ask()));
+const source = new Source((isTyping) => (isTyping ? askSoon() : ask()));
 let running = new AbortController();
 let timer;
 

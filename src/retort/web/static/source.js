@@ -8,6 +8,7 @@ const MAX_FILE_BYTES = 64 << 20;
 /** The fields of the form.  `onChange(isTyping)` is called when they, or the file, changed. */
 export class Source {
   #file = null; // {name, lines} or {name, table}
+  #fault = null; // of the file that was chosen last
 
   constructor(onChange) {
     this.onChange = onChange;
@@ -15,9 +16,9 @@ export class Source {
     this.pair = byId("text-pair");
     this.isPair = byId("is-pair");
     this.isLines = byId("is-lines");
-    for (const field of [this.text, this.pair]) field.addEventListener("input", () => onChange(true));
+    for (const field of [this.text, this.pair]) field.addEventListener("input", () => this.#change(true));
     for (const field of [this.isPair, this.isLines, byId("column"), byId("pair-column")]) {
-      field.addEventListener("change", () => onChange(false));
+      field.addEventListener("change", () => this.#change(false));
     }
     byId("file").addEventListener("change", ({ target }) => this.#take(target.files));
     byId("file-remove").addEventListener("click", () => this.#drop());
@@ -38,6 +39,7 @@ export class Source {
 
   /** Texts, or pairs of texts; none where nothing was written.  Throws an Error with a sentence. */
   collect() {
+    if (this.#fault) throw this.#fault;
     if (this.#file?.table) return this.#collectRows(this.#file.table);
     if (this.#file) return this.#file.lines;
     const texts = this.isLines.checked ? splitLines(this.text.value) : [this.text.value].filter((text) => text.trim());
@@ -62,17 +64,27 @@ export class Source {
   async #take(files) {
     const [file] = files;
     if (!file) return;
+    let fault = null;
     try {
       if (file.size > MAX_FILE_BYTES) throw new Error("This file is too long for a page. Score it with: retort predict FILE");
-      const text = decode(await file.arrayBuffer());
-      if (/\.(csv|tsv)$/i.test(file.name)) this.#showTable(file.name, readTable(text));
-      else this.#showFile({ name: file.name, lines: splitLines(text) }, splitLines(text).length);
-      this.onChange(false);
+      this.#show(file.name, decode(await file.arrayBuffer()));
     } catch (error) {
-      this.onChange(false, error);
-    } finally {
-      byId("file").value = ""; // so that the same one can be chosen again
+      fault = error;
     }
+    byId("file").value = ""; // so that the same one can be chosen again
+    this.#change(false, fault);
+  }
+
+  /** What was wrong with an older file is forgotten. */
+  #change(isTyping, fault = null) {
+    this.#fault = fault;
+    this.onChange(isTyping);
+  }
+
+  #show(name, text) {
+    if (/\.(csv|tsv)$/i.test(name)) return this.#showTable(name, readTable(text));
+    const lines = splitLines(text);
+    return this.#showFile({ name, lines }, lines.length);
   }
 
   #showTable(name, table) {
@@ -97,7 +109,7 @@ export class Source {
     byId("columns").hidden = true;
     this.#showFields(true);
     this.text.focus();
-    this.onChange(false);
+    this.#change(false);
   }
 
   #showFields(areShown) {
