@@ -200,6 +200,25 @@ def test_entities_are_marked_where_the_api_finds_them(open_page: Open, server: S
     watched.check()
 
 
+def test_entities_of_many_texts_are_counted_together_and_exported(open_page: Open, server: Server) -> None:
+    texts = ["java to Paris", "and Berlin of python", "你 é 👍"]
+    watched = open_page("entities")
+    watched.page.check("#is-lines")
+    watched.page.fill("#text", "\n".join(texts))
+    watched.page.wait_for_selector("tbody tr:nth-child(3)")
+    _, answer = server.ask("POST", "/models/entities/predict", {"x": texts})
+    found = [(n, text, e) for n, (text, p) in enumerate(zip(texts, answer["predictions"], strict=True), 1) for e in p]
+    assert watched.page.locator("tbody mark bdi:first-child").all_text_contents() == [e["text"] for *_, e in found]
+    counts = watched.page.locator(".legend .count").all_inner_texts()
+    assert sum(map(int, counts)) == len(found) > 0
+    with watched.page.expect_download() as download:
+        watched.page.click("text=Export as CSV")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"), newline="")))
+    exported = [(int(r["row"]), r["text"], r["label"], r["entity"], int(r["start"])) for r in rows if r["label"]]
+    assert exported == [(n, text, e["label"], e["text"], e["start"]) for n, text, e in found]
+    watched.check()
+
+
 def test_a_text_without_entities_gets_a_sentence(open_page: Open) -> None:
     watched = open_page("entities")
     watched.page.route("**/predict", lambda route: route.fulfill(json={

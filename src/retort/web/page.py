@@ -19,7 +19,7 @@ POLICY = (
 TASKS: Mapping[str, str] = {
     "classification": "one of {n} labels",
     "multi_label_classification": "any of {n} labels",
-    "token_classification": "entities",
+    "token_classification": "named entities",
 }
 
 

@@ -7,7 +7,7 @@ import { assignSlots } from "./palette.js";
 const LABELS_OF = {
   classification: (n) => `one of ${n} labels`,
   multi_label_classification: (n) => `any of ${n} labels`,
-  token_classification: () => "entities",
+  token_classification: () => "named entities",
 };
 
 const describeTask = ({ task, n_labels: n }) => (LABELS_OF[task] ?? (() => task.replaceAll("_", " ")))(n);

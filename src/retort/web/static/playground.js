@@ -83,7 +83,7 @@ async function askMany(view, items, signal) {
   const sentence = `${count(items.length, "text")} predicted${nFailed ? `, ${nFailed.toLocaleString("en")} refused` : ""}.`;
   const toolbar = make("div", { class: "toolbar" }, note(`Answered by ${models.chosen.model}`));
   toolbar.append(button("Export as CSV", () => save(new Blob(["\ufeff", writeCsv(view.csv(items, results, isPair))], { type: "text/csv" }), "predictions.csv")));
-  show({ sentence, children: [toolbar, renderTable(view.columns(isPair, slots), rowsOf(items, results))] });
+  show({ sentence, children: [toolbar, ...view.legend(results, slots), renderTable(view.columns(isPair, slots), rowsOf(items, results))] });
   const [first] = cutChunks(items, limits);
   const left = items.length > first.length ? `The code asks for the first ${first.length} texts.` : "";
   code.set({ address: api.address(path), body: { x: first }, hasKey: api.key !== "" }, left);

@@ -2,7 +2,7 @@
 
 import { renderBars, sayLabels } from "./bars.js";
 import { formatPercent, make, shorten } from "./dom.js";
-import { countEntities, renderEntities, renderMarks } from "./entities.js";
+import { countEntities, renderEntities, renderLegend, renderMarks } from "./entities.js";
 
 const N_BARS = 10;
 const MAX_CELL = 300; // characters of a text in a table; the export has all of it
@@ -25,6 +25,7 @@ const LABELS = {
   topK: (model, wantsAll) => (wantsAll ? model.n_labels : Math.min(model.n_labels, N_BARS)),
   say: ({ prediction, probability }) => sayLabels(prediction, probability),
   render: (item, { top, prediction }) => [renderBars(top, prediction)],
+  legend: () => [],
   columns: (isPair) => [
     number,
     ...textColumns(isPair),
@@ -56,6 +57,7 @@ const ENTITIES = {
   topK: () => undefined,
   say: ({ prediction }) => countEntities(prediction.length),
   render: (item, { prediction }, slots) => renderEntities(item, prediction, slots),
+  legend: (results, slots) => [renderLegend(results.flatMap(({ prediction = [] }) => prediction), slots)],
   columns: (isPair, slots) => [
     number,
     {
