@@ -5,7 +5,7 @@
 .PHONY: help start_api test train bench soak download_data download_base_bert build_dev build_api lock
 
 # The settings of `retort train` (src/retort/config.py) under their own names; a test keeps this list complete.
-TRAIN_VALUES := data validation test text_column text_pair_column label_column task model n_epochs batch_size \
+TRAIN_VALUES := data validation test text_column text_pair_column label_column task model word_vectors n_epochs batch_size \
     max_seq_len max_learn_rate min_learn_rate warmup_proportion schedule seed class_weights early_stopping_patience \
     dropout weight_decay freeze lora_rank pooling long_text precision gpu models_dir checkpoint_dir log_dir
 TRAIN_SWITCHES := crf few_shot resume

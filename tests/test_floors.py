@@ -19,7 +19,19 @@ FLOORS = [
     {"tasks"},
     {"artifact", "pointer", "shelf"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "models_command", "train", "importer", "predict", "evaluate", "scored", "choices", "unfinished", "progress"}
+    {
+        "cli",
+        "models_command",
+        "train",
+        "importer",
+        "predict",
+        "evaluate",
+        "scored",
+        "choices",
+        "recipes",
+        "unfinished",
+        "progress",
+    }
     | {"serve", "server", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -65,6 +65,8 @@ def _choose_rows(table: Table, artifact: Artifact, known: set[str], say: Callabl
         say(f"Left out: {len(table.rows) - len(rows):,} with labels that the model does not know: {names}.")
     for reason, count in table.dropped.items():
         say(f"Left out: {count:,} with {reason}.")
+    for reason, count in table.repaired.items():
+        say(f"Mended: {count:,} {reason}.")
     if not rows:
         raise BadData(f"{table.path} has no row whose labels the model knows: {', '.join(sorted(known)[:N_SHOWN])}.")
     if artifact.task.answers == "label" and (odd := next((r for r in rows if len(r.labels) != 1), None)):

@@ -40,6 +40,8 @@ from retort.model.device import Device, select_device, select_precision
 from retort.model.encoder import parse_freeze
 from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
+from retort.model.scratch import FROM_NOTHING
+from retort.recipes import fill_settings
 from retort.tasks import TASKS, Decoding, Task
 from retort.tasks.base import Floats
 from retort.training.board import Board
@@ -68,7 +70,7 @@ class Training:
     """One training: each method is a stage that leaves what the next ones take."""
 
     def __init__(self, settings: TrainSettings, say: Callable[[str], None]) -> None:
-        self.settings, self.say = settings, say
+        self.settings, self.say = fill_settings(settings), say
         self.stage = Stopwatch(say)
         self.device: Device = select_device(settings.gpu)
         self.precision = select_precision(settings.precision, self.device)
@@ -108,7 +110,7 @@ class Training:
     def encode(self) -> None:
         """The encoder is read, and every text becomes encodings."""
         s = self.settings
-        checkpoint: Checkpoint = load_checkpoint(resolve_encoder(s.model))
+        checkpoint = self._start()
         self.config: Config = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
         self.fingerprint = self._fingerprint()
@@ -117,12 +119,26 @@ class Training:
             raise BadUsage(
                 f"--max-seq-len {s.max_seq_len}: {s.model} reads at most {self.config.max_positions} tokens."
             )
-        self.served = Served(self.task.name, s.max_seq_len, s.long_text or self.task.long_text, self.label_names)
+        long_text = s.long_text or self.task.long_text
+        self.served = Served(
+            self.task.name, s.max_seq_len, long_text, self.label_names, n_characters=self.config.n_characters
+        )
         splits = self.dataset.splits
         self.train, self.validation, self.test = (
             build_part(self.task, rows, lambda inputs: self.served.encode(inputs, self.tokenizer), self.labels)
             for rows in (splits.train, splits.validation, splits.test)
         )
+
+    def _start(self) -> Checkpoint:
+        s = self.settings
+        if s.model not in FROM_NOTHING:
+            return load_checkpoint(resolve_encoder(s.model))
+        if self.task.answers != "entities":
+            raise BadUsage(f"--model {s.model} labels words, so it is for --task token_classification.")
+        if s.few_shot:
+            raise BadUsage(f"--few-shot keeps the encoder as it is; {s.model} starts as one that knows nothing.")
+        texts = [row.fields["text"] for row in self.dataset.splits.train]
+        return FROM_NOTHING[s.model](texts, self.say, s.seed, s.word_vectors)
 
     def probe(self) -> None:
         """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
@@ -140,6 +156,8 @@ class Training:
             seed=s.seed,
         )
         self.model = Classifier(encoder, head)
+        if s.model in FROM_NOTHING:
+            return
         weights = None
         if s.class_weights == "balanced":
             weights = balanced_class_weights(self.train.flat_targets, len(self.label_names))

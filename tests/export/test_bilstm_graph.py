@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from safetensors.numpy import save_file
 
@@ -70,6 +71,13 @@ def test_neither_company_nor_padding_changes_an_answer(tmp_path: Path) -> None:
         assert np.isfinite(together).all()
         for encoding, row, expected in zip(encodings, together, alone, strict=False):
             np.testing.assert_allclose(row[: len(encoding)], expected, atol=1e-5)
+
+
+def test_another_runtime_gives_the_same(tmp_path: Path) -> None:
+    session, batch = session_of(TWO, random_weights(TWO), tmp_path), collate(some_encodings(9), 0)
+    other = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = other.run(None, {each.name: getattr(batch, each.name) for each in other.get_inputs()})
+    np.testing.assert_allclose(found, session.run(batch), atol=1e-5)
 
 
 def test_a_graph_is_standard_and_takes_characters_for_types() -> None:

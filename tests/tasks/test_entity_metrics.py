@@ -72,6 +72,9 @@ def test_without_spans_every_score_is_nothing() -> None:
         (spans((0, 3, "a"), (4, 9, "a")), spans((0, 9, "a")), ["missed", "wrong boundaries"]),
         (spans((0, 9, "a")), spans((0, 3, "a"), (4, 9, "a")), ["invented", "wrong boundaries"]),
         (spans((0, 4, "a"), (4, 8, "b")), spans((0, 8, "b")), ["missed", "wrong boundaries"]),
+        (spans((0, 6, "a"), (6, 9, "a")), spans((5, 9, "a")), ["missed", "wrong boundaries"]),
+        (spans((0, 3, "b"), (5, 8, "a")), spans((0, 8, "a")), ["missed", "wrong boundaries"]),
+        (spans((0, 3, "a"), (5, 8, "a")), spans((0, 3, "a")), ["right", "missed"]),
         (spans((0, 5, "a"), (5, 9, "a")), spans((2, 5, "a"), (5, 9, "a")), ["wrong boundaries", "right"]),
     ],
 )

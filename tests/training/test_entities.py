@@ -105,6 +105,12 @@ def test_errors_stand_in_their_context_with_both_spans_marked() -> None:
     assert len(error.text) < 160
 
 
+def test_spans_are_shown_whole_however_long() -> None:
+    text = "a " * 99 + "b"
+    (error,) = errors_of(evaluate_entities([[Span(0, 199, "x")]], [[Entity("x", "b", 198, 199, 0.5)]], ("x",), [text]))
+    assert error.text == text
+
+
 def test_texts_without_white_space_have_context_too() -> None:
     text = "前" * 100 + "東京" + "後" * 100
     (error,) = errors_of(evaluate_entities([[Span(100, 102, "loc")]], [[]], ("loc",), [text]))

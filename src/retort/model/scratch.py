@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from retort.model.architecture import BilstmConfig
 from retort.model.bilstm import draw_bilstm
 from retort.model.checkpoint import Checkpoint
 from retort.model.word_vectors import read_word_vectors
 from retort.tokenization.words import build_word_tokenizer
-
-# What a bilstm wants that settings of a pretrained encoder would not give it.
-BILSTM_SETTINGS: Mapping[str, Any] = {"max_learn_rate": 1e-2, "n_epochs": 25}
 
 
 def start_bilstm(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -61,8 +62,12 @@ class Tokenizer:
 
     def character_id(self, character: str) -> int:
         """The id of a character that is a token by itself; of an unknown one, the unknown token's."""
-        found = self._core.token_to_id(character)
-        return self.unknown_id if found is None else int(found)
+        return self._character_ids.get(character, self.unknown_id)
+
+    @cached_property
+    def _character_ids(self) -> dict[str, int]:
+        """Asking the library for each character would take longer than the model that reads them."""
+        return {token: i for token, i in self.vocabulary.items() if len(token) == 1}
 
     def to_json(self) -> str:
         """What `tokenizer.json` holds: `from_json` gives the same tokenizer back."""
