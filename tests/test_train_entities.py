@@ -89,6 +89,7 @@ def test_an_entity_model_is_scored_on_another_file(tmp_path: Path, encoders: Pat
     ("more", "why"),
     [
         ({"task": "classification", "crf": True}, "--crf is for tags of words"),
+        ({"crf": True, "class_weights": "balanced"}, "--class-weights"),
         ({"model": "bilstm", "few_shot": True}, "--few-shot"),
         ({"model": "bilstm", "freeze": "all"}, "--freeze"),
     ],

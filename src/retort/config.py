@@ -75,7 +75,7 @@ class TrainSettings(Settings):
         None, description="bilstm: a text file of word vectors (fastText, GloVe) to start from, also .gz."
     )
 
-    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="Passes over the training data; bilstm: 25.")
+    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="Passes over the training data; bilstm: 15.")
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Texts a step.")
     max_seq_len: Annotated[int, Field(ge=8, le=512)] = Field(128, description="Longest encoding, in tokens.")
     max_learn_rate: Annotated[float, Field(gt=0, le=1)] = Field(

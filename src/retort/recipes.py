@@ -5,7 +5,7 @@ from typing import Any
 
 from retort.config import TrainSettings
 
-BY_MODEL: Mapping[str, Mapping[str, Any]] = {"bilstm": {"n_epochs": 25, "max_learn_rate": 1e-2, "crf": True}}
+BY_MODEL: Mapping[str, Mapping[str, Any]] = {"bilstm": {"n_epochs": 15, "max_learn_rate": 1e-2, "crf": True}}
 
 
 def fill_settings(settings: TrainSettings) -> TrainSettings:

@@ -48,6 +48,7 @@ from retort.trials import Trials
 FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
 N_COMPARED = 256  # validation rows on which the exported graph must equal the trained model
 N_GOLDEN = 16
+N_PROBED = 50_000  # decisions that a probe is fitted on, where it is only a start
 # Where things lie, and whether to go on, makes no difference to what is learned.
 PLACES = ("data", "validation", "test", "model", "models_dir", "checkpoint_dir", "log_dir", "resume")
 
@@ -82,6 +83,10 @@ class Training:
         self.head = f"{self.task.head}_crf" if s.crf else self.task.head
         if self.head not in HEADS:
             raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
+        if s.crf and s.class_weights != "none":
+            raise BadUsage(
+                "--class-weights does nothing with a CRF, which weighs whole sequences of tags; leave one out."
+            )
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
@@ -154,6 +159,9 @@ class Training:
                 f"--precision {self.precision} is too narrow for them."
             )
         targets = self.train.flat_targets
+        if len(features) > N_PROBED and not s.few_shot:
+            chosen = np.random.default_rng(s.seed).choice(len(features), N_PROBED, replace=False)
+            features, targets = features[chosen], targets[chosen]
         kernel, bias = fit_probe(features, targets, len(self.label_names), self.task.activation, s.seed, weights)
         head.start_from(kernel, bias, features.mean(axis=0))
 

@@ -11,8 +11,6 @@ from retort.tokenization.batch import Batch, collate
 from retort.tokenization.encoding import Encoding
 
 BATCHES_PER_GROUP = 50  # texts are sorted by length within so many batches: enough for little padding, few for chance
-
-
 NO_TARGET = -1  # where a token's label is not read
 
 
@@ -39,12 +37,6 @@ class Examples:
         for row, target in zip(padded, targets, strict=True):
             row[: len(target)] = target
         return batch, padded
-
-
-def build_examples(encodings: Sequence[Sequence[Encoding]], targets: Targets) -> Examples:
-    """One example for each encoding of each input; `targets` counts inputs."""
-    owners = np.repeat(np.arange(len(encodings)), [len(windows) for windows in encodings])
-    return Examples([e for windows in encodings for e in windows], targets[owners])
 
 
 def n_batches(n_examples: int, batch_size: int) -> int:
