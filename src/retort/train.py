@@ -17,22 +17,10 @@ from retort.config import TrainSettings
 from retort.data.dataset import READERS, Dataset, load_dataset
 from retort.data.sources import resolve_encoder
 from retort.disk import write_json
-from retort.engine.predictor import run_encodings
-from retort.engine.session import native_precision, open_session
 from retort.errors import BadUsage, TrainingFailed
 from retort.export.folder import write_golden, write_graph, write_model
 from retort.export.quantize import quantize
-from retort.export.verify import (
-    EXACT,
-    FLOAT_GRAPH,
-    INT8_GRAPH,
-    Decision,
-    Trial,
-    Variant,
-    choose_variant,
-    compare_logits,
-    list_variants,
-)
+from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH
 from retort.model.architecture import Config, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
 from retort.model.classifier import Classifier
@@ -43,21 +31,19 @@ from retort.model.heads import HEADS
 from retort.model.scratch import FROM_NOTHING
 from retort.recipes import fill_settings
 from retort.tasks import TASKS, Decoding, Task
-from retort.tasks.base import Floats
 from retort.training.board import Board
-from retort.training.calibrate import fit_temperature
 from retort.training.card import build_card
 from retort.training.charts import draw_confusion
 from retort.training.checkpoints import Checkpoints
 from retort.training.dataset import Examples, balanced_class_weights
-from retort.training.evaluate import Measured
-from retort.training.part import Part, build_part, flatten
+from retort.training.part import build_part, flatten
 from retort.training.probe import fit_probe
 from retort.training.progress import Listeners, TrainingProgress
 from retort.training.provenance import Stopwatch, command_of, package_versions, peak_rss_mb
 from retort.training.report import TrainingReport, build_metrics, write_report
 from retort.training.tensorboard import find_logs, show_tensorboard
 from retort.training.trainer import Fitted, fit
+from retort.trials import Trials
 
 FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
 N_COMPARED = 256  # validation rows on which the exported graph must equal the trained model
@@ -190,7 +176,7 @@ class Training:
 
         def validate() -> dict[str, float]:
             logits = self.validation.run(self.model.predict_logits)
-            self.latest = self.validation.evaluate(logits, Decoding(self.label_names, chain=self.model.head.chain))
+            self.latest = self.validation.evaluate(logits, self._decoding)
             return self.latest.scores
 
         examples = Examples(self.train.flat_encodings, self.train.spread_targets)
@@ -215,11 +201,8 @@ class Training:
             write_graph(folder, self.config, weights, self.task, real, self.tokenizer.pad_id)
             quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, self.train.flat_encodings)
         with self.stage("measure"):
-            logits = {EXACT: self._run(folder, EXACT, self.validation)}
-            self.decision: Decision = choose_variant(
-                list_variants(native_precision()), lambda variant: self._try(folder, variant, logits)
-            )
-            self.measured = {variant.name: self._measure(folder, variant, found) for variant, found in logits.items()}
+            trials = Trials(folder, self.tokenizer.pad_id, self._decoding, self.validation, self.test)
+            self.decision, self.measured = trials.run()
         chosen = self.decision.variant
         if chosen.graph != INT8_GRAPH:
             (folder / INT8_GRAPH).unlink()
@@ -243,32 +226,10 @@ class Training:
         (folder / "README.md").write_text(build_card(report), encoding="utf-8")
         (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
-    def _run(self, folder: Path, variant: Variant, part: Part) -> list[Floats]:
-        session = open_session(folder / variant.graph, precision=variant.precision)
-        logits = part.run(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
-        session.close()
-        return logits
-
-    def _try(self, folder: Path, variant: Variant, logits: dict[Variant, list[Floats]]) -> Trial:
-        """Its validation logits join `logits`."""
-        logits[variant] = self._run(folder, variant, self.validation)
-
-        def score(of: Variant) -> float:
-            decoding = Decoding(self.label_names, chain=self.model.head.chain)
-            return next(iter(self.validation.evaluate(logits[of], decoding).scores.values()))
-
-        same = compare_logits(flatten(logits[EXACT]), flatten(logits[variant]), self.task.activation).agreement
-        return Trial(same, score(EXACT) - score(variant))
-
-    def _measure(self, folder: Path, variant: Variant, validation_logits: list[Floats]) -> Measured:
-        decisions, targets = flatten(validation_logits), self.validation.flat_targets
-        temperature = fit_temperature(decisions, targets, self.task.activation)
-        decoding = Decoding(self.label_names, temperature, chain=self.model.head.chain)
-        return Measured(
-            temperature,
-            self.validation.evaluate(validation_logits, decoding),
-            self.test.evaluate(self._run(folder, variant, self.test), decoding),
-        )
+    @property
+    def _decoding(self) -> Decoding:
+        """How logits are read now, before anything is calibrated."""
+        return Decoding(self.label_names, chain=self.model.head.chain)
 
     def _describe(self, created: datetime) -> TrainingReport:
         s, fitted = self.settings, self.fitted

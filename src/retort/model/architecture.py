@@ -72,13 +72,13 @@ class BilstmConfig:
     vocab_size: int
     n_known_characters: int  # rows of the table of characters, special tokens included
     embedding_size: int = 100
-    character_size: int = 30
-    n_filters: int = 50
+    character_size: int = 50
+    n_filters: int = 100
     n_characters: int = 16  # of each token
     hidden_size: int = 200  # both directions together
     n_layers: int = 1
     hidden_dropout: float = 0.5
-    word_dropout: float = 0.1  # the share of words that training takes for unknown
+    word_dropout: float = 0.15  # the share of words that training takes for unknown
     max_positions: int = 512  # it could read longer, only slower and slower
     unknown_id: int = 1
     n_special: int = 4  # the ids below are no words

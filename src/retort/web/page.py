@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import jinja2
 
@@ -55,6 +56,7 @@ class Page:
         return encode_file(text, "text/html")
 
 
+@cache
 def load_templates() -> jinja2.Environment:
     """Everything that a template writes is escaped."""
     environment = jinja2.Environment(
