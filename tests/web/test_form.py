@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from browser import Open
 from flask.testing import FlaskClient
 
 from artifacts import tiny_artifact
-from conftest import Open
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry

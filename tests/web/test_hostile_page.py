@@ -4,12 +4,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import ANSWERED, Watched
+from browser import ANSWERED, Open, Watched
 from flask.testing import FlaskClient
 from hostile_texts import LABELS, TEXTS
 from playwright.sync_api import Page
 
-from conftest import Open
 from retort.app import create_app
 from retort.config import ServeSettings
 from served import Server

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Open
 from playwright.sync_api import Route
 
-from conftest import Open
 from served import Server
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
