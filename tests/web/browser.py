@@ -1,6 +1,7 @@
 """A real Chromium for tests of pages: where it is, and what a page did that it should not have done."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -78,3 +79,6 @@ class Watched:
     @property
     def fault(self) -> str:
         return self.page.inner_text("#fault")
+
+
+Open = Callable[..., Watched]

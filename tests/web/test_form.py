@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from browser import Open
 from flask.testing import FlaskClient
 
 from artifacts import tiny_artifact
-from conftest import Open
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
+from retort.web.shown import find_direction
 from served import Server
 
 FORM = "application/x-www-form-urlencoded"
@@ -42,6 +43,11 @@ def test_entities_are_marked_and_listed_where_scripts_are_off(open_page: Open, s
     assert page.locator("tbody tr").count() == len(entities) > 0
     assert page.locator("mark").first.evaluate("(mark) => getComputedStyle(mark).backgroundColor") != "rgba(0, 0, 0, 0)"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize(("text", "direction"), [("1 שלום java", "rtl"), ("java שלום", "ltr"), ("👍", "ltr")])
+def test_a_text_begins_where_it_is_read_from(text: str, direction: str) -> None:
+    assert find_direction(text) == direction
 
 
 def test_a_pair_is_one_where_its_box_is_checked(open_page: Open) -> None:

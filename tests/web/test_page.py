@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from browser import Open
 from flask.testing import FlaskClient
+from playground_models import document
 
 from artifacts import tiny_artifact
-from conftest import Open, document
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry

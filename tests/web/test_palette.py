@@ -3,8 +3,8 @@
 import string
 
 import pytest
+from browser import Open
 
-from conftest import Open
 from retort.web.palette import FAMILIES, N_OTHERS, assign_slots, types_of
 
 ONTONOTES = (

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Open
 from playwright.sync_api import Route
 
-from conftest import Open
 from served import Server
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -291,6 +291,17 @@ def test_marks_and_everything_else_are_reached_by_the_keyboard(open_page: Open) 
         == found
         == sum(name.startswith(("org", "loc", "per", "misc", "other")) for name in seen)
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [("java", "ltr"), ("1 - שלום java", "rtl"), ("مرحبا", "rtl"), ("\U0001e900 a", "rtl"), ("👍 é", "ltr")],
+)
+def test_texts_begin_where_they_are_read_from(open_page: Open, text: str, direction: str) -> None:
+    watched = open_page("entities")
+    watched.ask(text)
+    assert watched.page.get_attribute("#text", "dir") == direction
+    assert watched.page.evaluate("getComputedStyle(document.querySelector('.text')).direction") == direction
 
 
 def test_control_enter_asks(open_page: Open) -> None:

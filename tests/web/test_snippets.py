@@ -6,7 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
-from conftest import Open
+from browser import Open
+
 from served import Server
 
 TEXTS = [

@@ -1,5 +1,6 @@
 """The JSON of an answer becomes what the page without JavaScript shows of it: a sentence, bars, marks in the text."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class Shown:
     bars: Sequence[Bar] = ()
     pieces: Sequence[Piece] = ()
     legend: Mapping[str, tuple[str, int]] | None = None
+
+    @property
+    def direction(self) -> str:
+        """How the text is read, as HTML says it."""
+        return find_direction("".join(piece.text for piece in self.pieces))
 
     @property
     def entities(self) -> list[Piece]:
@@ -89,6 +95,12 @@ def cut_text(text: str, entities: Sequence[Mapping[str, Any]], slots: Mapping[st
         pieces.append(Piece(text[start:end], label, slots[label], percent, start, end))
         at = end
     return pieces + ([Piece(text[at:])] if at < len(text) else [])
+
+
+def find_direction(text: str) -> str:
+    """`rtl` where the first letter of a text is of a script that is read from the right, else `ltr`."""
+    strong = (kind for c in text if (kind := unicodedata.bidirectional(c)) in ("L", "R", "AL"))
+    return "ltr" if next(strong, "L") == "L" else "rtl"
 
 
 def count_entities(n: int) -> str:

@@ -21,6 +21,12 @@ export function makeSvg(name, attributes = {}, ...children) {
 /** The element of that id. */
 export const byId = (id) => document.getElementById(id);
 
+/** How a text is read, by its first letter: `dir=auto` looks into no mark, and takes seconds for a megabyte in a field. */
+export function directionOf(text) {
+  const first = text.slice(0, 1000).match(/\p{L}/u)?.[0] ?? "";
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(first) ? "rtl" : "ltr";
+}
+
 /** With one digit; nothing is quite certain. */
 export function formatPercent(probability) {
   if (probability >= 0.9995) return "over 99.9 %";

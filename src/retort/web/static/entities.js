@@ -1,6 +1,6 @@
 // A text and its entities become the text with marks in it.  Offsets count code points, as the API does.
 
-import { formatPercent, make } from "./dom.js";
+import { directionOf, formatPercent, make } from "./dom.js";
 
 /** A sentence. */
 export function countEntities(n) {
@@ -28,7 +28,7 @@ export function renderMarks(text, entities, slots) {
   const children = cutText(text, entities).map(({ text: part, entity }) =>
     entity === undefined ? part : renderMark(part, entity, slots.get(entity.label)),
   );
-  return make("div", { class: "text" }, ...children);
+  return make("div", { class: "text", dir: directionOf(text) }, ...children);
 }
 
 function renderMark(part, { label, probability }, slot) {

@@ -1,7 +1,7 @@
 // What is to be predicted: what stands in the fields, each line of them, or the rows of a file.
 
 import { decode, readTable, splitLines } from "./csv.js";
-import { byId, make } from "./dom.js";
+import { byId, directionOf, make } from "./dom.js";
 
 const MAX_FILE_BYTES = 64 << 20;
 
@@ -16,7 +16,12 @@ export class Source {
     this.pair = byId("text-pair");
     this.isPair = byId("is-pair");
     this.isLines = byId("is-lines");
-    for (const field of [this.text, this.pair]) field.addEventListener("input", () => this.#change(true));
+    for (const field of [this.text, this.pair]) {
+      field.addEventListener("input", () => {
+        field.dir = directionOf(field.value);
+        this.#change(true);
+      });
+    }
     for (const field of [this.isPair, this.isLines, byId("column"), byId("pair-column")]) {
       field.addEventListener("change", () => this.#change(false));
     }
