@@ -10,6 +10,7 @@ from huggingface_hub import InferenceClient
 from werkzeug.serving import make_server
 
 from artifacts import tiny_artifact, tiny_entities
+from hostile import ODD
 from retort.api.schema import PredictResponse
 from retort.app import create_app
 from retort.config import ServeSettings
@@ -48,6 +49,15 @@ def test_each_entity_is_a_part_of_the_text_as_sent(both: FlaskClient) -> None:
             assert 0 <= entity["probability"] <= 1
     assert answer["predictions"][1] == []
     assert answer["probabilities"] == [[e["probability"] for e in entities] for entities in answer["predictions"]]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_texts_are_answered_in_their_own_characters(both: FlaskClient, name: str) -> None:
+    texts = json.loads(ODD[name].decode("utf-8-sig")).get("x", [])
+    texts = [text for text in ([texts] if isinstance(texts, str) else texts) if isinstance(text, str)]
+    for text, entities in zip(texts, ask(both, x=texts)["predictions"], strict=True):
+        for entity in entities:
+            assert entity["text"] == text[entity["start"] : entity["end"]]
 
 
 def test_a_long_text_is_answered_as_a_whole(both: FlaskClient) -> None:

@@ -51,8 +51,8 @@ def cut(ids: Sequence[int], room: int, long_text: LongText) -> tuple[list[Sequen
         return [ids], False
     if long_text == "windows":
         stride = max(1, room - room // 4)
-        starts = range(0, len(ids) - room + stride, stride)
-        return [ids[min(s, len(ids) - room) :][:room] for s in starts], False
+        starts = (min(s, len(ids) - room) for s in range(0, len(ids) - room + stride, stride))
+        return [ids[start : start + room] for start in starts], False
     if long_text == "head_tail":
         return [[*ids[: room // 2], *ids[len(ids) - (room - room // 2) :]]], True
     return [ids[:room]], True

@@ -5,6 +5,7 @@ all models label the same units, and an entity never begins or ends within a wor
 """
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -61,10 +62,16 @@ def central_words(encodings: Sequence[Encoding]) -> list[tuple[int, Word]]:
 
 def _locate(words: Sequence[Word], piece: Sequence[int]) -> list[Word]:
     """Those whose first token is among the indices `piece`, with its position behind the special token."""
-    if isinstance(piece, range):
-        return [Word(w.position - piece.start + 1, w.start, w.end) for w in words if w.position in piece]
+    if isinstance(piece, range):  # long texts have many pieces, so that each may look at its own words alone
+        first = bisect_left(words, piece.start, key=_position)
+        last = bisect_left(words, piece.stop, key=_position)
+        return [Word(w.position - piece.start + 1, w.start, w.end) for w in words[first:last]]
     positions = {index: position for position, index in enumerate(piece, 1)}
     return [w._replace(position=positions[w.position]) for w in words if w.position in positions]
+
+
+def _position(word: Word) -> int:
+    return word.position
 
 
 @lru_cache(4096)
