@@ -64,15 +64,18 @@ class Served:
         facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("labels", "chain")}
         return facts if self.chain is None else facts | {"chain": self.chain.to_json()}
 
-    def encode(self, inputs: Sequence[Input], tokenizer: Tokenizer) -> list[list[Encoding]]:
+    def encode(
+        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_tokens: int | None = None
+    ) -> list[list[Encoding]]:
         """The encodings of each input, as the model saw them in training.
 
-        Raises InvalidInput, naming the index: a pair for a model of `fixed_length`, which learned from single texts.
+        Raises TooManyTokens, as soon as it is sure that they have more than `max_tokens`; InvalidInput, naming the
+        index: a pair for a model of `fixed_length`, which learned from single texts.
         """
         pair = next((index for index, given in enumerate(inputs) if given.text_pair is not None), None)
         if self.fixed_length and pair is not None:
             raise InvalidInput(f"x[{pair}]: expected a string, got a pair; this model learned from single texts only.")
-        found = TASKS[self.task].encode(inputs, tokenizer, self.max_seq_len, self.long_text)
+        found = TASKS[self.task].encode(inputs, tokenizer, self.max_seq_len, self.long_text, max_tokens)
         if self.n_characters:
             texts = [given.text for given in inputs]
             return [

@@ -5,10 +5,10 @@ from typing import Any
 
 from retort.config import TrainSettings
 
-BY_MODEL: Mapping[str, Mapping[str, Any]] = {"bilstm": {"n_epochs": 15, "max_learn_rate": 1e-2, "crf": True}}
+BY_FAMILY: Mapping[str, Mapping[str, Any]] = {"bilstm": {"n_epochs": 15, "max_learn_rate": 1e-2, "crf": True}}
 
 
-def fill_settings(settings: TrainSettings) -> TrainSettings:
-    """The settings, where those that were not given are what suits the model."""
-    recipe = BY_MODEL.get(settings.model, {})
+def fill_settings(settings: TrainSettings, family: str) -> TrainSettings:
+    """The settings, where those that were not given are what suits encoders of a family."""
+    recipe = BY_FAMILY.get(family, {})
     return settings.model_copy(update={k: v for k, v in recipe.items() if k not in settings.model_fields_set})

@@ -50,14 +50,14 @@ N_COMPARED = 256  # validation rows on which the exported graph must equal the t
 N_GOLDEN = 16
 N_PROBED = 50_000  # decisions that a probe is fitted on, where it is only a start
 # Where things lie, and whether to go on, makes no difference to what is learned.
-PLACES = ("data", "validation", "test", "model", "models_dir", "checkpoint_dir", "log_dir", "resume")
+PLACES = ("data", "validation", "test", "model", "word_vectors", "models_dir", "checkpoint_dir", "log_dir", "resume")
 
 
 class Training:
     """One training: each method is a stage that leaves what the next ones take."""
 
     def __init__(self, settings: TrainSettings, say: Callable[[str], None]) -> None:
-        self.settings, self.say = fill_settings(settings), say
+        self.settings, self.say = settings, say
         self.stage = Stopwatch(say)
         self.device: Device = select_device(settings.gpu)
         self.precision = select_precision(settings.precision, self.device)
@@ -80,32 +80,23 @@ class Training:
         self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
         self.labels = self.dataset.splits.labels
         self.label_names = self.task.label_names(self.labels)
-        self.head = f"{self.task.head}_crf" if s.crf else self.task.head
-        if self.head not in HEADS:
-            raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
-        if s.crf and s.class_weights != "none":
-            raise BadUsage(
-                "--class-weights does nothing with a CRF, which weighs whole sequences of tags; leave one out."
-            )
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
             self.say(line)
         if self.task.name != s.task:
             self.say(f"A text has several labels here (or a list of them), so this is {self.task.name}.")
-        if n_train / n_labels < FEW_ROWS and not s.few_shot:
-            self.say(
-                f"That is {n_train / n_labels:.0f} texts a label; --few-shot trains in seconds and may do as well."
-            )
 
     def encode(self) -> None:
         """The encoder is read, and every text becomes encodings."""
-        s = self.settings
         checkpoint = self._start()
+        self.settings = s = fill_settings(self.settings, checkpoint.config.family)
         self.config: Config = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
-        self.fingerprint = self._fingerprint()
         self.tokenizer = checkpoint.tokenizer
+        self.head = self._choose_head()
+        self.fingerprint = self._fingerprint()
+        self._advise()
         if s.max_seq_len > self.config.max_positions:
             raise BadUsage(
                 f"--max-seq-len {s.max_seq_len}: {s.model} reads at most {self.config.max_positions} tokens."
@@ -122,14 +113,33 @@ class Training:
 
     def _start(self) -> Checkpoint:
         s = self.settings
-        if s.model not in FROM_NOTHING:
-            return load_checkpoint(resolve_encoder(s.model))
-        if self.task.answers != "entities":
-            raise BadUsage(f"--model {s.model} labels words, so it is for --task token_classification.")
-        if s.few_shot:
-            raise BadUsage(f"--few-shot keeps the encoder as it is; {s.model} starts as one that knows nothing.")
-        texts = [row.fields["text"] for row in self.dataset.splits.train]
-        return FROM_NOTHING[s.model](texts, self.say, s.seed, s.word_vectors)
+        if s.model in FROM_NOTHING:
+            texts = [row.fields["text"] for row in self.dataset.splits.train]
+            return FROM_NOTHING[s.model](texts, self.say, s.seed, s.word_vectors)
+        if s.word_vectors:
+            raise BadUsage(f"--word-vectors is for --model {', '.join(FROM_NOTHING)}; {s.model} knows words already.")
+        return load_checkpoint(resolve_encoder(s.model))
+
+    def _choose_head(self) -> str:
+        s, task = self.settings, self.task
+        if self.config.n_characters and task.answers != "entities":
+            raise BadUsage(f"A {self.config.family} labels words, so it is for --task token_classification.")
+        if not s.crf:
+            return task.head
+        if (head := f"{task.head}_crf") not in HEADS:
+            raise BadUsage(f"--crf is for tags of words; {task.name} has none.")
+        if s.class_weights != "none":
+            raise BadUsage(
+                "--class-weights weighs single labels, a CRF sequences of them; leave it out, or add --no-crf."
+            )
+        return head
+
+    def _advise(self) -> None:
+        n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
+        if n_train / n_labels < FEW_ROWS and not self.settings.few_shot and not self.config.n_characters:
+            self.say(
+                f"That is {n_train / n_labels:.0f} texts a label; --few-shot trains in seconds and may do as well."
+            )
 
     def probe(self) -> None:
         """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
@@ -152,17 +162,15 @@ class Training:
         weights = None
         if s.class_weights == "balanced":
             weights = balanced_class_weights(self.train.flat_targets, len(self.label_names))
-        features = flatten(self.train.run(self.model.features))
+        part = self.train if s.few_shot else self.train.sample(N_PROBED, s.seed)
+        features = flatten(part.run(self.model.features))
         if not np.isfinite(features).all():
             raise TrainingFailed(
                 f"{s.model} gives values for these texts that are no numbers; its weights are damaged, or "
                 f"--precision {self.precision} is too narrow for them."
             )
-        targets = self.train.flat_targets
-        if len(features) > N_PROBED and not s.few_shot:
-            chosen = np.random.default_rng(s.seed).choice(len(features), N_PROBED, replace=False)
-            features, targets = features[chosen], targets[chosen]
-        kernel, bias = fit_probe(features, targets, len(self.label_names), self.task.activation, s.seed, weights)
+        n_labels, activation = len(self.label_names), self.task.activation
+        kernel, bias = fit_probe(features, part.flat_targets, n_labels, activation, s.seed, weights)
         head.start_from(kernel, bias, features.mean(axis=0))
 
     def find_unfinished(self) -> None:
@@ -197,6 +205,7 @@ class Training:
         digest = hashlib.sha256(s.model_dump_json(exclude=set(PLACES)).encode() + self.precision.encode())
         for file in (s.data, s.validation, s.test):
             digest.update(hashlib.sha256(file.read_bytes() if file else b"").digest())
+        digest.update(self.tokenizer.to_json().encode())
         for name in sorted(self.pretrained):
             digest.update(np.ascontiguousarray(self.pretrained[name]).data)
         return digest.hexdigest()[:16]

@@ -41,6 +41,19 @@ def test_agreement_on_words_is_of_the_tags_that_a_chain_decides_for() -> None:
     assert part.agreement(clear, illegal, Decoding(TAGS)) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("task", "n"), [("classification", 3), ("multi_label_classification", 3), ("token_classification", 6)]
+)
+def test_a_sample_holds_about_as_many_decisions_as_are_wanted(task: str, n: int) -> None:
+    rows = [Row({"text": f"java sql {i}"}, ("x",), i, (Span(0, 4, "x"),)) for i in range(20)]
+    part = part_of(task, ("x",), rows)
+    some = part.sample(n, seed=0)
+    assert n <= len(some.flat_targets) <= n + 3
+    assert len(some.rows) == len(some.inputs) == len(some.encodings) == len(some.targets) < len(rows)
+    assert [row.line for row in some.rows] == sorted(row.line for row in some.rows)
+    assert part.sample(1000, seed=0) is part
+
+
 def sample(chain: Chain, emissions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Tags as the chain says they are distributed, by its own span of all sequences."""
     n, n_tags = emissions.shape

@@ -21,10 +21,11 @@ from retort.config import ServeSettings
 from retort.engine.predictor import Answered, Pending, Predictor
 from retort.engine.registry import DEFAULT, Registry
 from retort.errors import RetortError
-from retort.tasks.base import Input
+from retort.tasks.base import Input, Kind
 
 PATH = "/predict"
-MAX_BODY_BYTES = 16 * 1024  # longer ones would hold up the loop
+# Longer ones would hold up the loop: labels cost their tokens, entities also the search for them, word by word.
+MAX_BODY_BYTES: dict[Kind, int] = {"label": 16 * 1024, "labels": 16 * 1024, "entities": 4 * 1024}
 JSON = b"application/json"
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -143,7 +144,7 @@ class Direct:
 
     def begin(self, headers: Headers, body: bytes, received: float, user_ip: str) -> Call | None:
         """A POST to `PATH` on its way; None when the application should take it.  It never raises."""
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > self._max_body_bytes():
             return None
         named = {name.lower(): value for name, value in headers}
         if named.get(b"content-type") != JSON or len(named) < len(headers) or not _UNUSUAL.isdisjoint(named):
@@ -151,3 +152,7 @@ class Direct:
         call = Call(self._log, named, received, user_ip)
         call.begin(self._registry, self._settings, body, named.get(TIMEOUT_HEADER.lower().encode()))
         return call
+
+    def _max_body_bytes(self) -> int:
+        held = self._registry.held.get(DEFAULT)
+        return MAX_BODY_BYTES[held.artifact.task.answers] if held is not None else MAX_BODY_BYTES["label"]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
@@ -11,10 +10,10 @@ from retort.artifact import Artifact
 from retort.engine.batcher import TOO_LATE, Batcher, BatchLimits, Job
 from retort.engine.metrics import Metrics
 from retort.engine.session import Session
-from retort.errors import DeadlinePassed, TooManyTokens
+from retort.errors import DeadlinePassed
 from retort.tasks.base import Floats, Input, Prediction
 from retort.tokenization.batch import collate, plan_batches
-from retort.tokenization.encoding import Encoding
+from retort.tokenization.encoding import Encoding, check_total
 from retort.tokenization.tokenizer import Tokenizer
 
 Watch = Callable[[Callable[[], None]], None]  # is given what to call when nobody waits for the answer any more
@@ -98,9 +97,9 @@ class Predictor:
         if deadline is not None and deadline <= start:
             self._metrics.dropped(DeadlinePassed.__name__)
             raise DeadlinePassed(TOO_LATE)
-        found = self.artifact.served.encode(inputs, self.tokenizer)
+        found = self.artifact.served.encode(inputs, self.tokenizer, max_tokens)
         n_tokens = [sum(map(len, encodings)) for encodings in found]
-        _check_total(n_tokens, max_tokens)
+        check_total(n_tokens, max_tokens)
         tokenization_s = time.perf_counter() - start
         job = self.batcher.submit([e for encodings in found for e in encodings], deadline)
         return Pending(job, inputs, found, n_tokens, tokenization_s)
@@ -149,15 +148,6 @@ class Predictor:
     def close(self) -> None:
         """Answer what waits, then give the session's memory back."""
         self.batcher.close()
-
-
-def _check_total(n_tokens: Sequence[int], max_tokens: int | None) -> None:
-    if max_tokens is not None and sum(n_tokens) > max_tokens:
-        index = next(i for i, total in enumerate(accumulate(n_tokens)) if total > max_tokens)
-        raise TooManyTokens(
-            f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; x[{index}] is the first "
-            "beyond them. Send fewer texts at once."
-        )
 
 
 def run_encodings(

@@ -60,7 +60,7 @@ def write_model(folder: Path, config: Config, weights: Weights, tokenizer: Token
 def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
     session = open_session(folder / served.graph, precision=served.precision)
-    short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
+    short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or [_cut(inputs[0])]
     task, encoded = TASKS[served.task], served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:
         for one, encodings in zip(short, encoded, strict=True):
@@ -73,3 +73,9 @@ def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Seq
 def _flatten(logits: Iterable[Floats]) -> Floats:
     """What encodings gave, (n_labels,) or (T_i, n_labels) each, as rows (N, n_labels)."""
     return np.concatenate([np.atleast_2d(each) for each in logits])
+
+
+def _cut(given: Input) -> Input:
+    """Where every text is long, the beginning of one must do."""
+    pair = given.text_pair and given.text_pair[: MAX_GOLDEN_CHARACTERS // 2]
+    return Input(given.text[: MAX_GOLDEN_CHARACTERS // 2], pair)

@@ -182,9 +182,18 @@ class Task(Protocol):
         """
 
     def encode(
-        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
+        self,
+        inputs: Sequence[Input],
+        tokenizer: Tokenizer,
+        max_seq_len: int,
+        long_text: LongText,
+        max_tokens: int | None = None,
     ) -> list[list[Encoding]]:
-        """The encodings of each input, at least one each."""
+        """The encodings of each input, at least one each.
+
+        Raises TooManyTokens: all tokens are to be read, and there are more than `max_tokens`; they may be more still
+        by special tokens and overlaps, which is for others to count.
+        """
 
     def join(self, encodings: Sequence[Encoding], rows: Sequence[Floats]) -> Floats:
         """What a model gave for each encoding of one input becomes what it gave for the input: logits (n_labels,), or

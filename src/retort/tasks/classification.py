@@ -7,7 +7,7 @@ import numpy as np
 from retort.config import LongText
 from retort.tasks import metrics
 from retort.tasks.base import Decoding, Fields, Floats, Gold, Input, Kind, LabelPrediction, Targets, Task, parse_text
-from retort.tokenization.encoding import Encoding, encode_pair, encode_text
+from retort.tokenization.encoding import Encoding, check_total, encode_pair, encode_text
 from retort.tokenization.tokenizer import Tokenizer
 
 
@@ -41,11 +41,19 @@ class Classification:
         return Input(text, None if pair is None else parse_text(fields, "text_pair"))
 
     def encode(
-        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
+        self,
+        inputs: Sequence[Input],
+        tokenizer: Tokenizer,
+        max_seq_len: int,
+        long_text: LongText,
+        max_tokens: int | None = None,
     ) -> list[list[Encoding]]:
         """The encodings of each input: several for a long text under `windows`, one otherwise."""
         texts = [t for i in inputs for t in (i.text, i.text_pair) if t is not None]
-        ids = iter(tokenizer.tokenize_ids(texts))
+        found = tokenizer.tokenize_ids(texts)
+        if long_text == "windows" and len(texts) == len(inputs):  # of pairs not all tokens are read
+            check_total([*map(len, found)], max_tokens)
+        ids = iter(found)
         return [
             encode_text(next(ids), tokenizer, max_seq_len, long_text)
             if i.text_pair is None

@@ -24,7 +24,7 @@ from retort.tasks.base import (
     parse_text,
 )
 from retort.tasks.chain import Chain
-from retort.tokenization.encoding import Encoding, Word
+from retort.tokenization.encoding import Encoding, Word, check_total
 from retort.tokenization.tokenizer import Tokenizer
 from retort.tokenization.wordwise import central_words, encode_words
 
@@ -60,11 +60,18 @@ class TokenClassification:
         return Input(parse_text(fields, "text"))
 
     def encode(
-        self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
+        self,
+        inputs: Sequence[Input],
+        tokenizer: Tokenizer,
+        max_seq_len: int,
+        long_text: LongText,
+        max_tokens: int | None = None,
     ) -> list[list[Encoding]]:
         """The encodings of each text: several for a long one under `windows`, one otherwise."""
         texts = [given.text for given in inputs]
         found = tokenizer.tokenize(texts)
+        if long_text == "windows":
+            check_total([len(tokens.ids) for tokens in found], max_tokens)
         return [
             encode_words(text, tokens, tokenizer, max_seq_len, long_text)
             for text, tokens in zip(texts, found, strict=True)

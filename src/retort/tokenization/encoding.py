@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from retort.config import LongText
+from retort.errors import TooManyTokens
 from retort.tokenization.tokenizer import Tokenizer
 
 
@@ -75,3 +77,13 @@ def encode_pair(first: Sequence[int], second: Sequence[int], tokenizer: Tokenize
     sep = tokenizer.sep_id
     ids = [tokenizer.cls_id, *first[:n_first], sep, *second[:n_second], sep]
     return [Encoding(ids, n_first + 2, truncated)]
+
+
+def check_total(n_tokens: Sequence[int], max_tokens: int | None) -> None:
+    """Raises TooManyTokens, naming the index of the first text beyond them."""
+    if max_tokens is not None and sum(n_tokens) > max_tokens:
+        index = next(i for i, total in enumerate(accumulate(n_tokens)) if total > max_tokens)
+        raise TooManyTokens(
+            f"Expected at most {max_tokens} tokens in one request, got {sum(n_tokens)}; x[{index}] is the first "
+            "beyond them. Send fewer texts at once."
+        )

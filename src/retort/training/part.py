@@ -50,6 +50,24 @@ class Part:
         both = zip(self.targets, self.encodings, strict=True)
         return [learned for target, windows in both for learned in self.task.spread(target, windows)]
 
+    def sample(self, n_decisions: int, seed: int) -> "Part":
+        """Texts drawn at random, so many that about `n_decisions` are to be made on them; all where there are fewer."""
+        order = np.random.default_rng(seed).permutation(len(self.rows))
+        sizes = [len(target) for target in self.targets] if isinstance(self.targets, list) else [1] * len(order)
+        n_texts = int(np.searchsorted(np.cumsum(np.asarray(sizes)[order]), n_decisions)) + 1
+        if n_texts >= len(order):
+            return self
+        kept = np.sort(order[:n_texts])
+
+        def pick(values: Sequence[Any]) -> list[Any]:
+            return [values[i] for i in kept]
+
+        targets = pick(self.targets) if isinstance(self.targets, list) else self.targets[kept]
+        return replace(
+            self,
+            rows=pick(self.rows), inputs=pick(self.inputs), encodings=pick(self.encodings), targets=targets,
+        )  # fmt: skip
+
     def run(self, model: Callable[[Sequence[Encoding]], Sequence[Floats]]) -> list[Floats]:
         """Logits or features of each input, from what a model gives for encodings."""
         rows = model(self.flat_encodings)
