@@ -40,9 +40,7 @@ class Bilstm:
     ) -> None:
         """Raises BadUsage: part of it shall stay as it is; nothing of it is pretrained."""
         if lora_rank or n_frozen:
-            raise BadUsage(
-                "--few-shot, --freeze and --lora-rank are for pretrained encoders, which a bilstm is not."
-            )
+            raise BadUsage("--few-shot, --freeze and --lora-rank are for pretrained encoders, which a bilstm is not.")
         self.config = config
         self.hidden_dropout = config.hidden_dropout if dropout is None else dropout
         self.variables = {

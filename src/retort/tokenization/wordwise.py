@@ -2,16 +2,21 @@
 
 A word is a run of letters and digits, or any other visible character by itself, so that an entity never begins or ends
 within one; but a token that covers several of them, such as an unknown one, is a word.  Its first token speaks for it.
+Addresses, @names and #tags are words too: what looks like a name within them is none, and would teach so of names.
 """
 
+import re
 import unicodedata
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 
 from retort.config import LongText
 from retort.tokenization.encoding import Encoding, Word, cut
 from retort.tokenization.tokenizer import Tokenizer, Tokens
+
+WHOLE = re.compile(r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\w)[@#]\w+")
 
 
 def encode_words(
@@ -31,17 +36,19 @@ def find_words(text: str, offsets: Sequence[tuple[int, int]]) -> list[Word]:
     """The words of a text in tokens with these offsets; positions count tokens."""
     words: list[Word] = []
     last = -1  # where the word before ends
+    wholes = deque(match.span() for match in WHOLE.finditer(text))
     for index, (start, end) in enumerate(offsets):
         while start < end and text[start].isspace():  # SentencePiece counts the blank before a word as its own
             start += 1
         if start == end:
             continue
-        if start == last and _joins(text[start - 1]) and _joins(text[start]):
-            words[-1] = words[-1]._replace(end=end)
-        elif start >= last:
+        while wholes and wholes[0][1] <= start:
+            wholes.popleft()
+        is_within = bool(words and wholes) and wholes[0][0] <= words[-1].start <= start
+        if is_within or start < last or (start == last and _joins(text[start - 1]) and _joins(text[start])):
+            words[-1] = words[-1]._replace(end=max(end, last))  # or one character, a ligature, in several tokens
+        else:
             words.append(Word(index, start, end))
-        else:  # one character in several tokens, such as a ligature
-            words[-1] = words[-1]._replace(end=max(end, last))
         last = words[-1].end
     return words
 
