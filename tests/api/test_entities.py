@@ -126,5 +126,8 @@ def test_other_protocols_answer_with_lists_of_labels(both: FlaskClient) -> None:
     (expected,) = ask(both, x=TEXTS[:1])["predictions"]
     assert labels["data"] == [e["label"] for e in expected]
     assert labels["shape"] == [1, len(expected)]
+    for name, n_dimensions in (("default", 2), ("topics", 1)):
+        described = both.get(f"/v2/models/{name}").get_json()["outputs"]
+        assert [output["shape"] for output in described] == [[-1] * n_dimensions] * 2
     (row,) = ask(both, "/v1/models/default:predict", instances=TEXTS[:1])["predictions"]
     assert row["label"] == labels["data"]
