@@ -83,6 +83,13 @@ def test_imports_go_down_only(module: Path) -> None:
         assert allowed, f"{name_of(module)} (floor {FLOOR[room]}) imports {imported} (floor {FLOOR[imported]})"
 
 
+def test_the_drawing_of_floors_shows_every_room() -> None:
+    drawing = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## Floors")[1].split("```")[1]
+    drawn = [set(re.findall(r"\b[a-z_]+\b", floor)) for floor in re.split(r"^\d", drawing, flags=re.MULTILINE)[1:]]
+    assert len(drawn) == len(FLOORS)
+    assert [rooms - shown - {"__main__"} for rooms, shown in zip(FLOORS, reversed(drawn), strict=True)] == [set()] * 6
+
+
 def test_modules_of_the_top_floor_import_each_other_in_no_circle() -> None:
     above = {room_of(m): imported_rooms(m) & FLOORS[-1] for m in MODULES if room_of(m) in FLOORS[-1]}
     while free := {room for room, imported in above.items() if not imported & above.keys() - {room}}:

@@ -26,7 +26,8 @@ RetortError
     ├── NoSuchModel      the server holds no model of that name
     ├── NoSuchDocument   that model has no card, or no report
     ├── Unauthorized     no API key, or none that is known
-    └── Forbidden        a known API key that may not do this
+    ├── Forbidden        a known API key that may not do this
+    └── ForeignPage      a page of another site sent a form
 """
 
 
@@ -149,3 +150,7 @@ class Unauthorized(BadRequest):
 
 class Forbidden(BadRequest):
     """A known API key that may not do this."""
+
+
+class ForeignPage(BadRequest):
+    """A page of another site sent a form, perhaps without its visitor's will."""

@@ -112,6 +112,21 @@ def test_hugging_faces_shape_of_several_texts_is_a_list_of_lists(both: FlaskClie
     assert kept == [[group for group in found[0] if group["entity_group"] != "LOC"]]
 
 
+def test_top_k_lists_labels_of_the_surest_entities_and_the_schema_says_so(both: FlaskClient) -> None:
+    answer = ask(both, x=TEXTS, top_k=2)
+    for entities, top in zip(answer["predictions"], answer["top"], strict=True):
+        surest = sorted(entities, key=lambda entity: -entity["probability"])[:2]
+        assert top == [{"label": entity["label"], "probability": entity["probability"]} for entity in surest]
+    found = ask(both, "/", inputs=TEXTS[:1], parameters={"top_k": 1})
+    assert [group["start"] for group in found[0]] == [answer["predictions"][0][0]["start"]]
+    schemas = both.get("/openapi.json").get_json()["components"]["schemas"]
+    fields = (
+        schemas["PredictRequest"]["anyOf"][0]["properties"]["top_k"],
+        schemas["Parameters"]["properties"]["top_k"],
+    )
+    assert all("entities" in field["description"] for field in fields)
+
+
 def test_clouds_get_entities_beside_their_labels(both: FlaskClient) -> None:
     (row,) = ask(both, "/invocations", instances=TEXTS[:1])["predictions"]
     (expected,) = ask(both, x=TEXTS[:1])["predictions"]
@@ -126,5 +141,8 @@ def test_other_protocols_answer_with_lists_of_labels(both: FlaskClient) -> None:
     (expected,) = ask(both, x=TEXTS[:1])["predictions"]
     assert labels["data"] == [e["label"] for e in expected]
     assert labels["shape"] == [1, len(expected)]
+    for name, n_dimensions in (("default", 2), ("topics", 1)):
+        described = both.get(f"/v2/models/{name}").get_json()["outputs"]
+        assert [output["shape"] for output in described] == [[-1] * n_dimensions] * 2
     (row,) = ask(both, "/v1/models/default:predict", instances=TEXTS[:1])["predictions"]
     assert row["label"] == labels["data"]

@@ -55,6 +55,7 @@ def lines_of(*items: object) -> str:
         {"tokens": TEXT.split(), "ner_tags": ["S-per", "O", "B-loc", "L-loc"], "text": "another"},
         {"text": TEXT, "spans": SPANS},
         {"text": TEXT, "entities": SPANS, "label": "news"},
+        {"text": TEXT, "spans": [], "labels": ["news"], "label": TUPLES},
         {"text": TEXT, "tokens": [{"text": "Ada", "id": 0}], "spans": SPANS},  # Prodigy
         {"id": 1, "text": TEXT, "label": TUPLES},  # doccano
         {"id": 1, "text": TEXT, "labels": [*reversed(TUPLES)]},
@@ -134,6 +135,19 @@ def test_texts_without_spans_stay_and_what_nobody_annotated_is_dropped(tmp_path:
     assert table.dropped == {"no label": 4, "empty text": 2}
 
 
+def test_what_a_person_rejected_is_dropped_and_counted(tmp_path: Path) -> None:
+    answers = ["reject", "accept", "ignore", "reject", None, ["reject"]]
+    items = [{"text": TEXT, "spans": SPANS, "answer": answer} for answer in answers]
+    table = table_of(tmp_path, lines_of(*items), "a.jsonl")
+    assert marked(table) == FOUND * 3
+    assert table.dropped == {"the answer reject": 2, "the answer ignore": 1}
+
+
+def test_labels_of_whole_texts_are_no_spans_also_where_there_are_none(tmp_path: Path) -> None:
+    items = [{"text": TEXT, "spans": SPANS}, {"text": "none", "spans": [], "label": "news", "labels": ["a", "b"]}]
+    assert marked(table_of(tmp_path, lines_of(*items), "a.jsonl")) == [*FOUND, ("none",)]
+
+
 def test_what_is_mended_is_counted(tmp_path: Path) -> None:
     items = [
         {
@@ -177,6 +191,7 @@ def test_a_quote_that_differs_from_what_is_covered_is_counted(tmp_path: Path) ->
     ("item", "says"),
     [
         ({"text": TEXT, "spans": [[0, 18, "x"]]}, "expected 0 <= start <= end <= 17, the text's length, got 0 and 18"),
+        ({"text": "🎉 Ada", "spans": [[3, 6, "x"]]}, "got 3 and 6; perhaps the tool counted UTF-16 units"),
         ({"text": TEXT, "spans": [[-1, 3, "x"]]}, "got -1 and 3"),
         ({"text": TEXT, "spans": [[3, 0, "x"]]}, "got 3 and 0"),
         ({"text": TEXT, "spans": [[0.5, 3, "x"]]}, "whole numbers, got 0.5"),

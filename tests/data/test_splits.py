@@ -264,6 +264,27 @@ def test_equal_texts_with_different_spans_contradict() -> None:
     ]
 
 
+def test_spans_of_texts_that_differ_in_white_space_and_case_alone_are_compared() -> None:
+    rng = random.Random(0)  # noqa: S311
+    words = ["Straße", "İzmir", "ΣΑΣ", "ﬁn", "🎉é"]
+    for _ in range(200):
+        found = [[rng.choice(words) for _ in range(rng.randrange(1, 3))] for _ in range(4)]
+        rows = []
+        for line, change in enumerate((str, str.casefold)):
+            text, spans = "", []
+            for name in found:
+                text += "".join(rng.choices(" \t\u3000", k=rng.randrange(1, 4)))
+                start = len(text)
+                text += change(" ".join(name))
+                spans.append((start, len(text), "x"))
+            rows.append(span_row(text, *spans, line=line))
+        others = [span_row(f"Ada {i}", (0, 3, "x"), line=i) for i in range(10, 40)]
+        assert split([*rows, *others]).report.conflicts == 0
+        *before, (start, end, label) = rows[1].spans
+        rows[1] = span_row(rows[1].fields["text"], *before, (start, end - 1, label), line=1)
+        assert split([*rows, *others]).report.conflicts == 1
+
+
 def test_files_of_spans_become_a_dataset_with_all_that_was_mended(tmp_path: Path) -> None:
     sentences = [f"Ada{i} I-per\nleft O\n" for i in range(40)] + ["New B-loc\nYork I-loc\n", "York I-loc\n"]
     (tmp_path / "a.conll").write_text("\n".join(sentences))

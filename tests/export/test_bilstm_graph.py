@@ -81,7 +81,7 @@ def test_another_runtime_gives_the_same(tmp_path: Path) -> None:
 
 
 def test_a_graph_is_standard_and_takes_characters_for_types() -> None:
-    model = build_graph(TWO, random_weights(TWO), "tokens_crf")
+    model = build_graph(TWO, random_weights(TWO), "tokens")
     onnx.checker.check_model(model, full_check=True)
     assert {node.domain for node in model.graph.node} == {""}
     assert [each.name for each in model.graph.input] == ["input_ids", "attention_mask", "characters"]

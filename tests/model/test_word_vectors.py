@@ -31,6 +31,13 @@ def test_the_first_other_words_come_too(tmp_path: Path) -> None:
     assert vectors.rows["paris"].tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("start", ["\ufeff", "\n\n", "\ufeff8 2\n \n"])
+def test_a_byte_order_mark_and_blank_lines_are_no_words(tmp_path: Path, start: str) -> None:
+    (tmp_path / "v.txt").write_text(start + "\n\n".join(LINES) + "\n \n", encoding="utf-8")
+    vectors = read_word_vectors(tmp_path / "v.txt", {"the", "paris"}, max_more=0)
+    assert {word: row.tolist() for word, row in vectors.rows.items()} == {"the": [1, 0], "paris": [3, 3]}
+
+
 @pytest.mark.parametrize("bad", ["the 1 0\nParis 2", "the 1 0\nParis 2 x", "the 1 0\nParis 2 nan", "word\n", ""])
 def test_what_is_no_such_file_is_refused(tmp_path: Path, bad: str) -> None:
     (tmp_path / "v.txt").write_text(bad)
@@ -49,4 +56,4 @@ def test_a_bilstm_starts_at_the_vectors_of_its_words(tmp_path: Path) -> None:
     assert table[ids["paris"]].tolist() == [3, 3]
     assert table[ids["rome"]].tolist() == [6, 6]
     assert table.shape[0] == checkpoint.tokenizer.vocab_size
-    assert "2 of the texts'" in said[0]
+    assert said == [f"{tmp_path / 'v.txt'} holds 2 of the texts' 4 words, and 1 more."]

@@ -8,6 +8,7 @@ from retort.data.tags import extract_spans, list_tags
 from retort.tasks.entity_metrics import (
     FATES,
     Match,
+    _overlaps,
     confuse_types,
     count_fates,
     count_spans,
@@ -80,6 +81,14 @@ def test_without_spans_every_score_is_nothing() -> None:
 )
 def test_every_span_has_one_fate(gold: list[Span], predicted: list[Span], fates: list[str]) -> None:
     assert [match.fate for match in match_spans(gold, predicted)] == fates
+
+
+def test_every_pair_that_shares_characters_is_looked_at() -> None:
+    rng = random.Random(2)  # noqa: S311
+    for _ in range(300):
+        gold, predicted = (extract_spans(random_tags(rng, rng.randrange(1, 20))) for _ in range(2))
+        pairs = [(a, b) for a in gold for b in predicted if a.start < b.end and b.start < a.end]
+        assert [*_overlaps(gold, predicted)] == pairs
 
 
 def test_fates_and_confusions_add_up_to_the_counts() -> None:

@@ -54,6 +54,13 @@ def test_more_words_come_behind_the_texts_own() -> None:
     assert tokenizer.character_id("ж") == tokenizer.unknown_id  # no character of the texts, so it has no row
 
 
+def test_more_words_that_no_text_is_cut_into_are_left_out() -> None:
+    more = ["co-op", "new york", "don't", "London", "北京", "oslo", "", " ", "q\u0007r", "ελλάς"]
+    tokenizer, _ = build_word_tokenizer(TEXTS, more=more)
+    assert {word for word in more if word in tokenizer.vocabulary} == {"oslo", "ελλάς"}
+    assert tokens(tokenizer, "OSLO ελλάς") == ["oslo", "ελλάς"]
+
+
 def test_special_tokens_in_a_text_stay_text_and_the_file_gives_the_same_tokenizer() -> None:
     tokenizer, _ = build_word_tokenizer([*TEXTS, "[SEP] sep"])
     again = Tokenizer.from_json(tokenizer.to_json())

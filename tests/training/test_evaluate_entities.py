@@ -71,6 +71,8 @@ def test_the_bins_give_the_calibration_error() -> None:
     result = evaluate_entities(golds, found, ("loc", "per"), [TEXT] * 200, ece_before=0.5)
     n = sum(map(len, found))
     assert sum(b.n for b in result.reliability) == n
+    n_right = sum(Span(e.start, e.end, e.label) in gold for gold, each in zip(golds, found, strict=True) for e in each)
+    assert sum(b.n * b.accuracy for b in result.reliability) == pytest.approx(n_right)
     gaps = sum(b.n * abs(b.confidence - b.accuracy) for b in result.reliability) / n
     assert gaps == pytest.approx(result.ece, abs=1e-6)
     assert result.ece == calibration_error(golds, found)

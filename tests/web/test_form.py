@@ -50,6 +50,14 @@ def test_a_text_begins_where_it_is_read_from(text: str, direction: str) -> None:
     assert find_direction(text) == direction
 
 
+def test_a_form_that_a_page_of_another_site_sends_is_refused(open_page: Open, server: Server) -> None:
+    page = open_page(java_script_enabled=False).page
+    form = "<form method=post action=http://127.0.0.1:{}><input name=text value=java><button>Win</button></form>"
+    page.goto("data:text/html," + form.format(server.port))
+    page.click("button")
+    assert "a page of another site" in page.inner_text("#fault")
+
+
 def test_a_pair_is_one_where_its_box_is_checked(open_page: Open) -> None:
     page = open_page(java_script_enabled=False).page
     assert not page.is_visible("#text-pair")
@@ -78,6 +86,27 @@ def test_what_is_refused_is_a_sentence_on_the_page(client: FlaskClient, body: by
     assert (response.status_code, response.mimetype) == (status, "text/html")
     assert said in response.text
     assert 'role="alert" class="fault"></p>' not in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://behind-a-proxy"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"}, 403),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "http://localhost:8080"}, 403),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_can_send_no_form(client: FlaskClient, headers: dict[str, str], status: int) -> None:
+    response = client.post("/", data={"text": "java"}, headers=headers)
+    assert (response.status_code, response.mimetype) == (status, "text/html")
+    assert ("a page of another site" in response.text) == (status == 403)
 
 
 def test_an_empty_form_is_the_page(client: FlaskClient) -> None:

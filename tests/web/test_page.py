@@ -34,7 +34,7 @@ def test_each_file_is_kept_by_browsers_and_held_to_this_host(documented: FlaskCl
     assert {"frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} <= {*policy.split("; ")}
     assert "unsafe" not in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["Cache-Control"] == "no-cache"
     again = documented.get(path, headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
@@ -114,6 +114,11 @@ def test_a_key_is_asked_for_and_kept_in_memory_only(open_page: Open, playground_
         with page.expect_download() as download:
             page.click("#report")
         assert "A report" in Path(download.value.path()).read_text()
+        page.route("**/card", lambda route: route.fulfill(status=404, json={"error": "It has no card."}))
+        page.click("#card")
+        page.wait_for_selector("#fault:not(:empty)")
+        assert watched.fault == "It has no card."
+        assert page.locator(".bars li").count() > 0, "the answer stays"
         kept = page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.href]")
         assert kept == [0, 0, "", f"http://127.0.0.1:{server.port}/"]
         watched.check()

@@ -27,7 +27,9 @@ APPLIED: dict[str, Callable[[Floats], Floats]] = {
 class Parameters(RequestModel):
     """Of labels how many, and what makes scores of logits; of entities which."""
 
-    top_k: Count | None = Field(None, description="The most probable labels; all without it.")
+    top_k: Count | None = Field(
+        None, description="So many of the most probable labels, or of the first entities; all without it."
+    )
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = Field(
         None, description="What makes scores of the calibrated logits; what the model learned with, without it."
     )

@@ -136,7 +136,7 @@ def _respond(answer: dict[str, Any], follows: bytes, is_binary: bool) -> Respons
 
 
 def _describe_tensors(name: str, artifact: Artifact) -> dict[str, Any]:
-    shape = [-1] if artifact.task.activation == "softmax" else [-1, -1]
+    shape = [-1] if artifact.task.answers == "label" else [-1, -1]
     return {
         "name": name,
         "versions": [number(artifact)],

@@ -42,7 +42,7 @@ def answer_file(file: File, policy: str, caching: str = ASK_EACH_TIME, status: i
     headers["Cache-Control"] = caching
     headers["Content-Security-Policy"] = policy
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    headers["Referrer-Policy"] = "same-origin"  # without any, a form of ours says as little as a foreign one
     if request.method in ("GET", "HEAD"):
         response.set_etag(file.tag)
         response.make_conditional(request)

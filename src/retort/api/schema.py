@@ -38,7 +38,9 @@ class PredictRequest(RequestModel):
         Field(description='Texts, or pairs of texts: ["…", …] or [["…", "…"], …]. A bare string is a list of one.'),
     ]
     top_k: Count | None = Field(
-        None, description="How many labels to list for each text, the most probable first; all when there are fewer."
+        None,
+        description="How many labels to list for each text, the most probable first; all when there are fewer. Where "
+        "entities are found, the labels of those that are surest.",
     )
 
 
@@ -50,7 +52,7 @@ class Usage(BaseModel):
 
 
 class Ranked(BaseModel):
-    """One of the `top_k` labels of a text."""
+    """One of the `top_k` labels of a text, or the label of one of its surest entities."""
 
     label: str
     probability: float

@@ -12,12 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retort.data.columns import TEXTS
+from retort.data.readers import NO_LABEL
 from retort.data.spans import Span
 from retort.data.tags import Tag, parse_tag
+from retort.data.utf16 import Utf16
 
 WORDS = ("tokens", "words")
 TAGS = ("tags", "ner_tags", "ner", "labels", "label")
 SPANS = ("spans", "entities", "labels", "label", "annotations")
+REJECTIONS = ("reject", "ignore")  # Prodigy's answers but for "accept"
+COUNTS_UNITS = "; perhaps the tool counted UTF-16 units, of which an emoji is two: let it count characters"
 _STARTS, _ENDS, _TYPES = ("start", "start_offset"), ("end", "end_offset"), ("label", "labels", "type")
 CONVERTED = "spans that counted UTF-16 units, as JavaScript does (converted)"
 MISQUOTED = "spans that cover another text than the one they quote (kept; look at line ends and emoji)"
@@ -40,11 +44,14 @@ class Marked(NamedTuple):
 
 def parse_annotation(
     item: Mapping[str, Any], text: str | None = None, label: str | None = None
-) -> Tagged | Marked | None:
-    """What `item` says; None where nobody annotated it.  `text` and `label` name its keys where they are unusual.
+) -> Tagged | Marked | str:
+    """What `item` says, or with what it is of no use: nobody annotated it, or somebody rejected it.
 
-    Raises ValueError, one sentence: it is none of the shapes, or a span or tag of it is none.
+    `text` and `label` name its keys where they are unusual.  Raises ValueError, one sentence: it is none of the shapes,
+    or a span or tag of it is none.
     """
+    if item.get("answer") in REJECTIONS:
+        return f"the answer {item['answer']}"
     words = _first(item, (text,) if text else WORDS)
     if isinstance(words, list) and all(isinstance(word, str) for word in words):
         tags = _first(item, (label,) if label else TAGS)
@@ -56,12 +63,23 @@ def parse_annotation(
     if not isinstance(found, str):
         names = ", ".join(repr(name[:40]) for name in [*item][:20]) or "none"
         raise ValueError(f"expected `text` and `spans`, or `tokens` and `tags`; the names are: {names}")
-    return _parse_marked(found, _first(item, (label,) if label else SPANS))
+    return _parse_marked(found, _first_spans(item, (label,) if label else SPANS))
 
 
 def _first(item: Mapping[str, Any], names: Iterable[str]) -> Any:
     """The first of the names that says something."""
     return next((item[name] for name in names if item.get(name) is not None), None)
+
+
+def _first_spans(item: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The same, but that an empty list gives way to one of spans: some tools write both, and fill one."""
+    names = [*names]
+    first = _first(item, names)
+    return next((item[name] for name in names if _may_be_spans(item.get(name))), first) if first == [] else first
+
+
+def _may_be_spans(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(isinstance(part, dict | list) for part in value)
 
 
 def _parse_tagged(words: list[str], tags: object) -> Tagged:
@@ -81,7 +99,7 @@ def _parse_tag(tag: object) -> Tag:
     return parsed
 
 
-def _parse_task(data: Mapping[str, Any], annotations: object, text: str | None) -> Marked | None:
+def _parse_task(data: Mapping[str, Any], annotations: object, text: str | None) -> Marked | str:
     """Of several people's annotations the first that was not cancelled; of its parts those that mark the text."""
     found = _first(data, (text,) if text else TEXTS)
     if not isinstance(found, str):
@@ -90,7 +108,7 @@ def _parse_task(data: Mapping[str, Any], annotations: object, text: str | None) 
         raise ValueError("expected `annotations` to be a list of objects with `result`")
     done = [part for part in annotations if not part.get("was_cancelled")]
     if not done:
-        return None
+        return NO_LABEL
     result = done[0].get("result")
     if not isinstance(result, list) or not all(isinstance(part, dict) for part in result):
         raise ValueError("expected `result` to be a list of objects with `value`")
@@ -98,22 +116,26 @@ def _parse_task(data: Mapping[str, Any], annotations: object, text: str | None) 
     return _parse_marked(found, [value for value in values if isinstance(value, dict) and "labels" in value])
 
 
-def _parse_marked(text: str, spans: object) -> Marked | None:
+def _parse_marked(text: str, spans: object) -> Marked | str:
     if spans is None:
-        return None
+        return NO_LABEL
     if not isinstance(spans, list):
         raise ValueError(f"expected a list of spans, got {type(spans).__name__}")
     parsed: list[Span] = []
     mended: Counter[str] = Counter()
+    units = Utf16(text)
     for span in spans:
         start, end, kinds, quote = _take_apart(span)
         covered = text[max(0, start) : max(0, end)]
         if isinstance(quote, str) and quote.strip() and _squeeze(covered) != _squeeze(quote):
-            converted = _from_utf16(text, start, quote)
+            converted = units.find(start, quote)
             mended[CONVERTED if converted else MISQUOTED] += 1
             start, end = converted or (start, end)
         if not 0 <= start <= end <= len(text):
-            raise ValueError(f"expected 0 <= start <= end <= {len(text)}, the text's length, got {start} and {end}")
+            hint = COUNTS_UNITS if end > len(text) and units.is_longer else ""
+            raise ValueError(
+                f"expected 0 <= start <= end <= {len(text)}, the text's length, got {start} and {end}{hint}"
+            )
         parsed += [Span(start, end, kind) for kind in kinds]
     return Marked(text, parsed, mended)
 
@@ -140,12 +162,3 @@ def _take_apart(span: object) -> tuple[int, int, list[str], object]:
 def _squeeze(text: str) -> str:
     """White space is not always quoted as it stands; Label Studio writes a line's end as a backslash and an n."""
     return "".join(text.replace("\\n", " ").split())
-
-
-def _from_utf16(text: str, start: int, quote: str) -> tuple[int, int] | None:
-    """Where `quote` stands in characters, if it stands at `start` in UTF-16 units, of which an emoji has two."""
-    units = text.encode("utf-16-le", "surrogatepass")
-    if start < 0 or not units.startswith(quote.encode("utf-16-le", "surrogatepass"), 2 * start):
-        return None
-    begin = len(units[: 2 * start].decode("utf-16-le", "surrogatepass"))
-    return begin, begin + len(quote)

@@ -7,6 +7,7 @@ goes to one split as a whole.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from retort.data.readers import Row
 from retort.data.strata import Group, deal
@@ -131,8 +132,10 @@ def _group(rows: Iterable[Row]) -> dict[str, Group]:
 def _answer(row: Row) -> frozenset[object]:
     """What the row says of its text, the same for texts that are equal: spans count what is no white space."""
     text = row.fields["text"]
-    places = [(_n_signs(text[: s.start]), _n_signs(text[: s.end]), s.label) for s in row.spans]
-    return frozenset(places or row.labels)
+    edges = [edge for span in row.spans for edge in (span.start, span.end)]
+    signs = [*accumulate(_n_signs(text[a:b]) for a, b in pairwise([0, *edges]))]  # before each edge
+    places = zip(signs[::2], signs[1::2], [span.label for span in row.spans], strict=True)
+    return frozenset(places if row.spans else row.labels)
 
 
 def _n_signs(text: str) -> int:

@@ -21,7 +21,7 @@ KNOWN = (
     "expected words with tags in columns (.conll .bio .iob .tsv .txt), JSON Lines (.jsonl), a JSON array (.json), "
     "or .parquet, each also with .gz"
 )
-Items = Iterator[tuple[int, Tagged | Marked | None]]
+Items = Iterator[tuple[int, Tagged | Marked | str]]
 
 
 def read_tagged(
@@ -43,8 +43,8 @@ def read_tagged(
     dropped: Counter[str] = Counter()
     repaired: Counter[str] = Counter()
     for line, item in items:
-        if item is None:
-            dropped[NO_LABEL] += 1
+        if isinstance(item, str):
+            dropped[item] += 1
             continue
         row, mended = _build_row(path, line, item, scheme)
         if row.fields["text"].strip():

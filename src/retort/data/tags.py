@@ -1,4 +1,4 @@
-"""Sequences of tags, one a word, become spans of words and back.  Knows no text, no file.
+"""Sequences of tags, one a word, become spans of words.  Knows no text, no file.
 
 A tag is `O`, outside, or a prefix and a type: `B-creative-work`.  What the prefixes mean differs by scheme:
 
@@ -98,16 +98,6 @@ def extract_spans(tags: Sequence[str]) -> list[Span]:
         else:
             is_open = False
     return spans
-
-
-def to_tags(spans: Iterable[Span], n_words: int) -> list[str]:
-    """Spans over the indices of the words become BIO tags.  Raises ValueError: they overlap or leave the words."""
-    tags = [OUTSIDE] * n_words
-    for start, end, kind in spans:
-        if not 0 <= start < end <= n_words or any(tag != OUTSIDE for tag in tags[start:end]):
-            raise ValueError(f"Expected spans within {n_words} words that do not overlap, got {(start, end, kind)}.")
-        tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
-    return tags
 
 
 def list_tags(types: Iterable[str]) -> tuple[str, ...]:

@@ -104,5 +104,4 @@ _ENCODERS: dict[str, _Encoder] = {
 _HEADS: dict[str, _Head] = {
     "pooled": _Head(_pooled, _TEXTS),
     "tokens": _Head(_tokens, _TOKENS),
-    "tokens_crf": _Head(_tokens, _TOKENS),
 }

@@ -24,14 +24,15 @@ def start_bilstm(
         return Checkpoint(config, draw_bilstm(config, seed), tokenizer)
     known = tokenizer.vocabulary
     vectors = read_word_vectors(word_vectors, known)
+    of_texts = {word for word, i in known.items() if i >= n_known_characters}  # before them stand specials and letters
     tokenizer, n_known_characters = build_word_tokenizer(texts, more=vectors.rows)
     config = BilstmConfig(tokenizer.vocab_size, n_known_characters, embedding_size=vectors.size)
     weights, ids = draw_bilstm(config, seed), tokenizer.vocabulary
     for word, row in vectors.rows.items():
         if word in ids:
             weights["embeddings.word"][ids[word]] = row
-    n_found = sum(word in vectors.rows for word in known)
-    say(f"{word_vectors} holds {n_found:,} of the texts' {len(known):,} words, and {len(ids) - len(known):,} more.")
+    n_found, n_more = len(of_texts & vectors.rows.keys()), len(ids) - len(known)
+    say(f"{word_vectors} holds {n_found:,} of the texts' {len(of_texts):,} words, and {n_more:,} more.")
     return Checkpoint(config, weights, tokenizer)
 
 

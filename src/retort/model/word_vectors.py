@@ -25,7 +25,8 @@ def read_word_vectors(file: Path, words: Container[str], max_more: int = MAX_MOR
     """Those of `words`, which are in lower case, and of the file's first `max_more` others.
 
     Of words that differ in case alone the one in lower case counts, or where there is none the first.  A header line
-    (how many, how long) may be there or not.  Raises BadUsage, naming the line: it is no such file.
+    (how many, how long), a byte order mark and blank lines may be there or not.  Raises BadUsage, naming the line: it
+    is no such file.
     """
     rows: dict[str, Floats] = {}
     exact: set[str] = set()
@@ -52,8 +53,11 @@ def _lines(file: Path) -> Iterator[tuple[int, str, str]]:
     """Number, word and values of each line but the header."""
     size = 0
     try:
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
+        opened = gzip.open if file.suffix == ".gz" else open
+        with opened(file, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
                 parts = line.rstrip().split(" ")
                 if number == 1 and len(parts) == 2:
                     continue

@@ -1,6 +1,7 @@
 """Scores of predicted spans against true ones, and what became of each.  Spans are equal when both ends and label are.
 
-For each text there is one list of true spans and one of predicted ones; within a list none overlap.
+For each text there is one list of true spans and one of predicted ones; within a list they stand in the text's order,
+and none overlap.
 """
 
 from collections import Counter
@@ -107,7 +108,15 @@ def confuse_types(matches: Iterable[Match], types: Sequence[str]) -> Ints:
 
 
 def _overlaps(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
-    return ((a, b) for a in gold for b in predicted if a.start < b.end and b.start < a.end)
+    """Pairs that share characters, in the order of `gold`, then of `predicted`; both are swept once."""
+    first = 0  # those before it end where or before `true` begins
+    for true in gold:
+        while first < len(predicted) and predicted[first].end <= true.start:
+            first += 1
+        last = first
+        while last < len(predicted) and predicted[last].start < true.end:
+            yield true, predicted[last]
+            last += 1
 
 
 def _distance(pair: tuple[Span, Span]) -> tuple[bool, bool, int, bool]:

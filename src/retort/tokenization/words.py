@@ -23,8 +23,8 @@ def build_word_tokenizer(
 ) -> tuple[Tokenizer, int]:
     """A tokenizer that knows the characters and words of `texts`, and how many ids specials and characters have.
 
-    Words that occur at least `min_count` times are known, the `max_words` most frequent of them, and `more` words in
-    lower case that are none of the texts' own.
+    Words that occur at least `min_count` times are known, the `max_words` most frequent of them, and those of
+    `more` that may stand in a text as one word in lower case: no punctuation, no blank within.
     """
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     splitter = pre_tokenizers.BertPreTokenizer()
@@ -32,7 +32,10 @@ def build_word_tokenizer(
     counts = Counter(word for text in plain for word, _ in splitter.pre_tokenize_str(text))
     frequent = sorted((word for word in counts if counts[word] >= min_count), key=lambda word: (-counts[word], word))
     characters = sorted({c for c in chain.from_iterable([*texts, *plain]) if not _is_blank(c)})
-    words = [word for word in chain(frequent[:max_words], more) if len(word) > 1 or word in characters]
+    letters = frozenset(characters)
+    cut_up = ((word, splitter.pre_tokenize_str(normalizer.normalize_str(word))) for word in more)
+    whole = (word for word, pieces in cut_up if [piece for piece, _ in pieces] == [word])
+    words = [word for word in chain(frequent[:max_words], whole) if len(word) > 1 or word in letters]
     vocabulary = {token: i for i, token in enumerate(dict.fromkeys([*SPECIAL, *characters, *words]))}
     core = Core(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106
     core.normalizer, core.pre_tokenizer = normalizer, splitter

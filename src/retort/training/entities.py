@@ -96,7 +96,8 @@ def calibration_error(golds: Sequence[Sequence[Span]], predictions: Sequence[Seq
 
 
 def _decisions(golds: Sequence[Sequence[Span]], predictions: Sequence[Sequence[Entity]]) -> tuple[Floats, Bools]:
-    pairs = [(e, _span(e) in gold) for gold, found in zip(golds, predictions, strict=True) for e in found]
+    sets = map(frozenset, golds)
+    pairs = [(e, _span(e) in gold) for gold, found in zip(sets, predictions, strict=True) for e in found]
     return np.array([e.probability for e, _ in pairs], np.float32), np.array([right for _, right in pairs], np.bool_)
 
 

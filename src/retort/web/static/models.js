@@ -4,6 +4,8 @@ import { pause } from "./api.js";
 import { byId, make } from "./dom.js";
 import { assignSlots } from "./palette.js";
 
+const KEPT_MS = 60_000; // some browsers read a file that they save only later
+
 const LABELS_OF = {
   classification: (n) => `one of ${n} labels`,
   multi_label_classification: (n) => `any of ${n} labels`,
@@ -12,13 +14,14 @@ const LABELS_OF = {
 
 const describeTask = ({ task, n_labels: n }) => (LABELS_OF[task] ?? (() => task.replaceAll("_", " ")))(n);
 
-/** The field in which one is chosen.  `onChange()` is called when another one is. */
+/** The field in which one is chosen.  `onChange()` is called when another one is, `onFault(error)` where a document cannot be saved. */
 export class Models {
   #models = [];
   #slots = new Map(); // a model's version -> the colours of its types
 
-  constructor(api, onChange) {
+  constructor(api, onChange, onFault) {
     this.api = api;
+    this.onFault = onFault;
     this.select = byId("model");
     this.select.addEventListener("change", () => {
       this.#tell();
@@ -84,8 +87,13 @@ export class Models {
   async #open(event, id) {
     if (!this.api.key) return;
     event.preventDefault();
-    const response = await this.api.fetch(`${this.#folder}/${id}`);
-    save(await response.blob(), id === "card" ? `${this.chosen.name}.md` : `${this.chosen.name}.html`);
+    const name = id === "card" ? `${this.chosen.name}.md` : `${this.chosen.name}.html`;
+    try {
+      const response = await this.api.fetch(`${this.#folder}/${id}`);
+      save(await response.blob(), name);
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 }
 
@@ -93,5 +101,5 @@ export class Models {
 export function save(blob, name) {
   const address = URL.createObjectURL(blob);
   make("a", { href: address, download: name }).click();
-  URL.revokeObjectURL(address);
+  setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
 }

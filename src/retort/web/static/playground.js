@@ -16,7 +16,7 @@ const { hasKeys, maxTexts, maxBytes } = byId("playground").dataset;
 const limits = { maxTexts: Number(maxTexts), maxBytes: Number(maxBytes) };
 const api = new Api();
 const code = new Code();
-const models = new Models(api, () => ask());
+const models = new Models(api, () => ask(), (error) => complain(error));
 const source = new Source((isTyping) => (isTyping ? askSoon() : ask()));
 let running = new AbortController();
 let timer;
@@ -120,12 +120,18 @@ function showProgress(nDone, n, waits) {
   byId("fault").textContent = "";
 }
 
-/** Say what is wrong and what to do. */
+/** Say what is wrong and what to do, in the place of the answer. */
 function refuse(error) {
+  show({});
+  complain(error);
+}
+
+/** The same beside the answer, which stays. */
+function complain(error) {
   if (error.status === 401) byId("key-field").hidden = false;
   const isOurs = error.status === undefined && error.constructor !== Error;
   if (isOurs) console.error(error);
-  show({ fault: isOurs ? "Something went wrong in this page; load it again." : error.message });
+  byId("fault").textContent = isOurs ? "Something went wrong in this page; load it again." : error.message;
 }
 
 /** Learn which models there are, then answer what stands in the fields already. */

@@ -75,7 +75,8 @@ const ENTITIES = {
     ["row", "text", "label", "entity", "start", "end", "probability", "error"],
     ...items.flatMap((item, i) => {
       const { prediction = [], error = "" } = results[i];
-      const found = prediction.map(({ label, text, start, end, probability }) => [i + 1, item, label, text, start, end, probability, ""]);
+      // The text on its first row alone: a long one with thousands of entities would fill the browser's memory.
+      const found = prediction.map(({ label, text, start, end, probability }, n) => [i + 1, n ? "" : item, label, text, start, end, probability, ""]);
       return found.length ? found : [[i + 1, item, "", "", "", "", "", error]];
     }),
   ],
