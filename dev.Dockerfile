@@ -1,21 +1,26 @@
 # Trains and tests.  The working tree is mounted at /work when it runs (see scripts/run), so code changes need no build.
-FROM python:3.11-slim-bookworm
+# `make build_dev`, or: docker build -f dev.Dockerfile -t retort-dev .      (--build-arg GPU=1 adds CUDA's libraries)
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
+FROM $BASE
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/*
 
 RUN python -m venv /opt/retort
 ENV PATH=/opt/retort/bin:$PATH \
-    PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
 WORKDIR /work
-COPY requirements-build.txt constraints-build.txt requirements-dev.txt ./
-RUN python -m pip install --upgrade --require-hashes -r requirements-build.txt \
-    && PIP_BUILD_CONSTRAINT=constraints-build.txt python -m pip install --no-deps --require-hashes -r requirements-dev.txt
+COPY requirements-build.txt constraints-build.txt requirements-dev.txt requirements-gpu.txt ./
+ARG GPU=
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip install --upgrade --require-hashes -r requirements-build.txt \
+    && PIP_BUILD_CONSTRAINT=constraints-build.txt python -m pip install --no-deps --require-hashes -r requirements-dev.txt \
+    && if [ -n "$GPU" ]; then python -m pip install --no-deps --require-hashes -r requirements-gpu.txt; fi
 
 # Editable: what is installed is the address /work/src.
 COPY pyproject.toml README.md LICENSE ./
@@ -23,3 +28,13 @@ COPY src src
 RUN python -m pip install --no-deps --no-build-isolation --editable .
 
 CMD ["python", "-m", "retort", "--help"]
+
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Retort" \
+      org.opencontainers.image.description="Fine-tunes BERT and ALBERT models, and tests them" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="$BASE"
