@@ -94,9 +94,10 @@ ENGINE = $(if $(filter docker podman,$(RUNNER)),$(RUNNER),$(or $(filter-out loca
 UV = .retort/uv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header $(MORE)
 lock: ## compile the lock files from pyproject.toml
 	@RUNNER=local scripts/run dev sh -ec 'test -x .retort/uv/bin/uv || { \
-	    python -m venv --clear .retort/uv; .retort/uv/bin/python -m pip install -qq uv==0.13.8; }'
+	    python -m venv --clear .retort/uv; .retort/uv/bin/python -m pip install -qq -r requirements-image.txt; }'
 	$(UV) pyproject.toml -o requirements-api.txt
 	$(UV) --extra train --extra dev -c requirements-api.txt pyproject.toml -o requirements-dev.txt
 	printf 'tensorflow[and-cuda]\n' | $(UV) - -c requirements-dev.txt -o requirements-gpu.txt
 	printf 'pip>=25.3\nsetuptools>=77\nwheel\n' | $(UV) - -o requirements-build.txt
+	printf 'uv\n' | $(UV) - -o requirements-image.txt
 	printf 'setuptools<70\nwheel\n' | $(UV) - -o constraints-build.txt

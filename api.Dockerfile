@@ -5,22 +5,24 @@
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM $BASE AS packages
-RUN python -m venv /opt/retort
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy VIRTUAL_ENV=/opt/retort
 WORKDIR /build
-COPY requirements-build.txt requirements-api.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/retort/bin/python -m pip install --upgrade --require-hashes -r requirements-build.txt \
-    && /opt/retort/bin/python -m pip install --no-deps --only-binary :all: --require-hashes -r requirements-api.txt
+COPY requirements-image.txt requirements-build.txt requirements-api.txt ./
+RUN --mount=type=cache,target=/root/.cache \
+    python -m venv /opt/uv \
+    && /opt/uv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-image.txt \
+    && python -m venv --without-pip /opt/retort \
+    && /opt/uv/bin/uv pip install --no-deps --no-build --require-hashes -r requirements-api.txt
 
 FROM packages AS code
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/retort/bin/python -m pip install --no-deps --no-build-isolation --prefix /code .
+RUN --mount=type=cache,target=/root/.cache \
+    /opt/uv/bin/uv pip install --no-deps --build-constraints requirements-build.txt --prefix /code .
 
 # Models are ONNX files on the CPU: the plugins for other devices, the readers of other formats and the command-line
 # tools are a third of the runtime's size, and the reader of ONNX loads none of them.  Nobody edits or tests here either.
 FROM packages AS slim
-RUN /opt/retort/bin/python -m pip uninstall --yes setuptools wheel pip
 WORKDIR /opt/retort/lib/python3.11/site-packages
 RUN rm -rf openvino/libs/cache.json openvino/tools \
         openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
@@ -33,13 +35,14 @@ RUN rm -rf openvino/libs/cache.json openvino/tools \
     && find numpy -type d -name tests -prune -exec rm -rf {} + \
     && find /opt/retort/bin -mindepth 1 ! -name 'python*' -delete
 
-# The models that serve, and no others.  BAKE=0 leaves them out, too.
-FROM packages AS models
+# The models that serve, and no others.  BAKE=0 leaves them out, too.  The pointer is copied so that another one is
+# another layer: some engines do not look into what is mounted.
+FROM code AS models
 ARG BAKE=1
-COPY --from=code /code /opt/retort
-COPY scripts/bake.py ./
+COPY scripts/bake.py models/[.l]* ./
 RUN --mount=type=bind,source=models,target=/context/models \
-    mkdir /models && if [ "$BAKE" != 0 ]; then /opt/retort/bin/python bake.py /context/models /models; fi
+    mkdir /models && if [ "$BAKE" != 0 ]; then \
+        PYTHONPATH=/code/lib/python3.11/site-packages /opt/retort/bin/python bake.py /context/models /models; fi
 
 FROM $BASE
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin retort

@@ -8,24 +8,26 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/*
 
-RUN python -m venv /opt/retort
 ENV PATH=/opt/retort/bin:$PATH \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy VIRTUAL_ENV=/opt/retort
 
 WORKDIR /work
-COPY requirements-build.txt constraints-build.txt requirements-dev.txt requirements-gpu.txt ./
+COPY requirements-*.txt constraints-build.txt ./
 ARG GPU=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip install --upgrade --require-hashes -r requirements-build.txt \
-    && PIP_BUILD_CONSTRAINT=constraints-build.txt python -m pip install --no-deps --require-hashes -r requirements-dev.txt \
-    && if [ -n "$GPU" ]; then python -m pip install --no-deps --require-hashes -r requirements-gpu.txt; fi
+RUN --mount=type=cache,target=/root/.cache \
+    python -m venv /opt/uv \
+    && /opt/uv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-image.txt \
+    && python -m venv --without-pip /opt/retort \
+    && /opt/uv/bin/uv pip install --require-hashes -r requirements-build.txt \
+    && /opt/uv/bin/uv pip install --no-deps --require-hashes --build-constraints constraints-build.txt -r requirements-dev.txt \
+    && if [ -n "$GPU" ]; then /opt/uv/bin/uv pip install --no-deps --require-hashes -r requirements-gpu.txt; fi
 
 # Editable: what is installed is the address /work/src.
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN python -m pip install --no-deps --no-build-isolation --editable .
+RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation --editable .
 
 CMD ["python", "-m", "retort", "--help"]
 
