@@ -53,7 +53,7 @@ help: ## show this
 
 start_api: ## serve the newest model on API_PORT=5000 (API_HOST=127.0.0.1); trains the demo model if there is none
 	@test -e $(POINTER) || scripts/run dev $(TRAIN)
-	@PUBLISH=$(call quoted,$(HOST):$(PORT):$(PORT)) RETORT_HOST=$(call quoted,$(HOST)) RETORT_PORT=$(call quoted,$(PORT)) \
+	@exec env PUBLISH=$(call quoted,$(HOST):$(PORT):$(PORT)) RETORT_HOST=$(call quoted,$(HOST)) RETORT_PORT=$(call quoted,$(PORT)) \
 	    scripts/run api python -m retort serve --models-dir $(call quoted,$(MODELS_FOLDER)) $(MORE)
 
 test: ## check style and types, and run every test (ARGS="-k name" for some)
@@ -64,7 +64,7 @@ test_containers: ## build the images and run them, as a user does; an engine mus
 	@RUNNER=local scripts/run dev python -m pytest -m containers tests/containers $(MORE)
 
 train: ## fine-tune on DATA=file and serve it from then on; TensorBoard on TENSORBOARD_PORT=6006 meanwhile
-	@PUBLISH=$(if $(TENSORBOARD),$(call quoted,127.0.0.1:$(TENSORBOARD):$(TENSORBOARD))) GPU=$(call quoted,$(call given,gpu)) \
+	@exec env PUBLISH=$(if $(TENSORBOARD),$(call quoted,127.0.0.1:$(TENSORBOARD):$(TENSORBOARD))) GPU=$(call quoted,$(call given,gpu)) \
 	    scripts/run dev $(TRAIN) $(if $(TENSORBOARD),--tensorboard-port $(call quoted,$(TENSORBOARD))) $(MORE)
 
 bench: ## run benchmarks/BENCHMARK.py, by itself all of them; minutes to hours

@@ -14,7 +14,7 @@ ENV PATH=/opt/retort/bin:$PATH \
     UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy VIRTUAL_ENV=/opt/retort
 
 WORKDIR /work
-COPY requirements-*.txt constraints-build.txt ./
+COPY requirements-image.txt requirements-build.txt requirements-dev.txt requirements-gpu.txt constraints-build.txt ./
 ARG GPU=
 RUN --mount=type=cache,target=/root/.cache \
     python -m venv /opt/uv \

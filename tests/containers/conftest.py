@@ -1,12 +1,11 @@
 """What the container tests share: an engine, and the image that serves, built once."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from engines import ROOT, find_engine
+from engines import ROOT, environment, find_engine
 
 
 @pytest.fixture(scope="session")
@@ -21,8 +20,8 @@ def engine() -> str:
 @pytest.fixture(scope="session")
 def api_image(engine: str) -> str:
     """The image that serves, without a model."""
-    environment = os.environ | {"ENGINE": engine, "BAKE": "0", "NAME": "retort-api:tested"}
-    built = subprocess.run(["scripts/image", "api"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    asked = environment(ENGINE=engine, BAKE="0", NAME="retort-api:tested")
+    built = subprocess.run(["scripts/image", "api"], cwd=ROOT, env=asked, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     return "retort-api:tested"
 

@@ -16,10 +16,15 @@ HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-o
 PATIENCE_S = 120
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Variables as a user's shell has them: nothing of the make and the Python that run these tests is left."""
+    ours = {"RUNNER", "ARGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHONPATH", "PYTHON", "CI", "NAME"}
+    return {name: value for name, value in os.environ.items() if name not in ours} | more
+
+
 def find_engine() -> str:
     """`docker` or `podman`, as `scripts/run` chooses.  Raises LookupError, which says how to get one."""
-    environment = {name: value for name, value in os.environ.items() if name != "RUNNER"}
-    which = subprocess.run([ROOT / "scripts" / "run", "--which"], env=environment, capture_output=True, text=True)
+    which = subprocess.run([ROOT / "scripts" / "run", "--which"], env=environment(), capture_output=True, text=True)
     if (found := which.stdout.strip()) in ("docker", "podman"):
         return found
     raise LookupError(

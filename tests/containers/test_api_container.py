@@ -1,7 +1,6 @@
 """The image that serves, as orchestrators run it and as the world treats it."""
 
 import json
-import os
 import shutil
 import subprocess
 from datetime import timedelta
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from asking import TEXTS, asking
-from engines import HARDENED, Container, ask
+from engines import HARDENED, Container, ask, environment
 
 from artifacts import CREATED, tiny_artifact
 
@@ -137,6 +136,5 @@ def test_a_damaged_model_gets_into_no_image(engine: str, tree: Path) -> None:
 def build(engine: str, tree: Path, name: str) -> str:
     """`make build_api` in `tree`, under a name that is nobody's."""
     words = ["make", "build_api", f"CONTAINER_ENGINE={engine}"]
-    environment = os.environ | {"NAME": name}
-    subprocess.run(words, cwd=tree, env=environment, check=True, capture_output=True, text=True)
+    subprocess.run(words, cwd=tree, env=environment(NAME=name), check=True, capture_output=True, text=True)
     return name

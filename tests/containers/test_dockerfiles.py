@@ -1,23 +1,22 @@
 """The Dockerfiles, the scripts and compose.yaml, as tools that know them read them."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from engines import ROOT
+from engines import ROOT, environment
 
 from retort import __version__
 
 pytestmark = pytest.mark.containers
 
 
-def check(*command: str, cwd: Path = ROOT, **variables: str) -> str:
+def check(*command: str) -> str:
     """What a tool of `scripts/checks` prints.  Raises AssertionError with it where the tool objects."""
     words = [ROOT / "scripts" / "checks", *command]
-    done = subprocess.run(words, cwd=cwd, env=os.environ | variables, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
