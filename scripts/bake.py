@@ -45,4 +45,4 @@ if __name__ == "__main__":
         versions = bake(Path(sys.argv[1]), Path(sys.argv[2]))
     except RetortError as e:
         sys.exit(f"api.Dockerfile: {e}")
-    print("In the image:", ", ".join(versions) or "no model; mount one at /models")  # noqa: T201
+    print("In the image:", ", ".join(versions) or "no model; mount one at /models")
