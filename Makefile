@@ -69,7 +69,7 @@ train: ## fine-tune on DATA=file and serve it from then on; TensorBoard on TENSO
 
 bench: ## run benchmarks/BENCHMARK.py, by itself all of them; minutes to hours
 	@scripts/run dev sh -ec 'for script in $(call given,benchmark,benchmarks/*.py); do \
-	    case "$$script" in benchmarks/soak.py) continue ;; esac; \
+	    case "$$script" in benchmarks/soak.py|benchmarks/containers.py) continue ;; esac; \
 	    python "benchmarks/$$(basename "$$script" .py).py" "$$@"; done' sh $(MORE)
 
 soak: ## see for minutes that docs/reliability.md holds (ARGS="swaps kills" for some of it)
