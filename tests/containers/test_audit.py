@@ -4,7 +4,6 @@ import json
 import subprocess
 
 import pytest
-
 from engines import ROOT, environment
 
 pytestmark = pytest.mark.containers
