@@ -5,10 +5,10 @@
 .PHONY: help audit start_api test test_containers train bench soak download_data download_base_bert build_dev build_api lock
 
 # The settings of `retort train` (src/retort/config.py) under their own names; a test keeps this list complete.
-TRAIN_VALUES := data validation test text_column text_pair_column label_column task model n_epochs batch_size \
+TRAIN_VALUES := data validation test text_column text_pair_column label_column task model word_vectors n_epochs batch_size \
     max_seq_len max_learn_rate min_learn_rate warmup_proportion schedule seed class_weights early_stopping_patience \
     dropout weight_decay freeze lora_rank pooling long_text precision gpu models_dir checkpoint_dir log_dir
-TRAIN_SWITCHES := few_shot resume
+TRAIN_SWITCHES := crf few_shot resume
 OTHERS := api_host api_port args bake benchmark container_engine python runner tensorboard_port
 
 LOWER := $(sort $(TRAIN_VALUES) $(TRAIN_SWITCHES) $(OTHERS))
@@ -57,7 +57,7 @@ start_api: ## serve the newest model on API_PORT=5000 (API_HOST=127.0.0.1); trai
 	    scripts/run api python -m retort serve --models-dir $(call quoted,$(MODELS_FOLDER)) $(MORE)
 
 test: ## check style and types, and run every test (ARGS="-k name" for some)
-	@scripts/run dev sh -ec 'python -m ruff check .; python -m ruff format --check .; python -m mypy; \
+	@scripts/run dev sh -ec 'scripts/chromium; python -m ruff check .; python -m ruff format --check .; python -m mypy; \
 	    python -m pytest --cov --cov-report=term "$$@"' sh $(MORE)
 
 test_containers: ## build the images and run them, as a user does; an engine must answer (ARGS="-k name" for some)

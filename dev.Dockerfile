@@ -5,7 +5,7 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM $BASE
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git make \
+    && apt-get install --yes --no-install-recommends chromium git make \
     && rm -rf /var/lib/apt/lists/*
 
 ENV PATH=/opt/retort/bin:$PATH \

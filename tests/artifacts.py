@@ -26,6 +26,10 @@ PIECES = [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789"]
 VOCABULARY = [*WORDS, *PIECES, "how", "to", "the", "java", "python", "sql", "join", "list", "sort", "é", "你", "👍"]
 
 
+TEXTS = ({"text": "how to sort the list"}, {"text": "join"})
+PAIR = {"text": "java", "text_pair": "python ?"}
+
+
 def tiny_tokenizer() -> Tokenizer:
     """A WordPiece tokenizer that knows every ASCII letter, so that real words take several tokens."""
     core = Core(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token=UNKNOWN))
@@ -88,6 +92,7 @@ def tiny_artifact(
     """Publish a tiny model; `served` overrules fields of `config.json`'s `retort` object, `change` edits the draft."""
     config, tokenizer = tiny_config(), tiny_tokenizer()
     retort = {"task": "classification", "max_seq_len": 16, "long_text": "head"} | served
+    head = TASKS[retort["task"]].head if retort["task"] in TASKS else "pooled"
 
     def write(folder: Path) -> None:
         content = {
@@ -97,7 +102,7 @@ def tiny_artifact(
         }
         (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
         (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
-        save_graph(build_graph(config, random_weights(config, len(labels), seed)), folder / "model.onnx")
+        save_graph(build_graph(config, random_weights(config, len(labels), seed), head), folder / "model.onnx")
         _write_golden(folder, tokenizer, retort)
         if change is not None:
             change(folder)
@@ -105,13 +110,20 @@ def tiny_artifact(
     return publish(models_dir, name, write, created)
 
 
+def tiny_entities(models_dir: Path, name: str = "entities", **served: Any) -> Artifact:
+    """Publish a tiny model that finds (at random) LOC and PER."""
+    task = "token_classification"
+    labels = TASKS[task].label_names(("LOC", "PER"))
+    return tiny_artifact(models_dir, labels, name, seed=5, **({"task": task, "long_text": "windows"} | served))
+
+
 def _write_golden(folder: Path, tokenizer: Tokenizer, retort: dict[str, Any]) -> None:
     session = open_session(folder / "model.onnx", n_threads=1)
     task = TASKS[retort["task"]]
     lines = []
-    for fields in ({"text": "how to sort the list"}, {"text": "join"}, {"text": "java", "text_pair": "python ?"}):
+    for fields in TEXTS if retort["task"] == "token_classification" else (*TEXTS, PAIR):
         (encodings,) = task.encode([task.parse(fields)], tokenizer, retort["max_seq_len"], retort["long_text"])
-        logits = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+        logits = task.join(encodings, run_encodings(session, encodings, tokenizer.pad_id))
         lines.append(json.dumps(fields | {"logits": logits.tolist()}) + "\n")
     (folder / "golden.jsonl").write_text("".join(lines), encoding="utf-8")
 

@@ -19,8 +19,8 @@ FLOORS = [
     {"tasks"},
     {"artifact", "pointer", "shelf"},
     {"model", "training", "export", "engine", "api", "web"},
-    {"cli", "models_command", "train", "importer", "predict", "evaluate", "scored", "choices", "unfinished", "progress"}
-    | {"serve", "server", "app", "__main__"},
+    {"cli", "models_command", "train", "recipes", "trials", "importer", "predict", "scored", "unfinished", "evaluate"}
+    | {"choices", "progress", "serve", "server", "app", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may look into whom on one floor; on the top floor, all but a circle is allowed.

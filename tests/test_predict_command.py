@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 import retort.predict
-from artifacts import tiny_artifact
+from artifacts import tiny_artifact, tiny_entities
 from retort.cli import main
 
 TEXTS = ["how to join", "sort the list", "java ?", "python", "你好 👍"]
@@ -133,6 +133,21 @@ def test_several_labels_are_lists(tmp_path: Path, predict: Callable[..., Result]
             assert isinstance(labels, list)
             assert len(labels) == len(numbers)
             assert all(n >= 0.2 for n in numbers)
+
+
+def test_entities_are_lists_of_objects(tmp_path: Path, predict: Callable[..., Result]) -> None:
+    tiny_entities(tmp_path / "models")
+    for target in ("b.csv", "b.jsonl", "b.parquet"):
+        done(predict(write(tmp_path / "a.csv", TEXTS), models_dir=tmp_path / "models", output=tmp_path / target))
+        n_found = 0
+        for row, text in zip(read(tmp_path / target), TEXTS, strict=True):
+            entities, numbers = row["prediction"], row["probability"]
+            if target == "b.csv":
+                entities, numbers = json.loads(entities or "[]"), json.loads(numbers or "[]")
+            assert [e["probability"] for e in entities] == list(numbers)
+            assert all(e["text"] == text[e["start"] : e["end"]] for e in entities)
+            n_found += len(entities)
+        assert n_found
 
 
 def test_pairs_are_read_as_in_training(tmp_path: Path, predict: Callable[..., Result]) -> None:

@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from retort.data.tagged import read_tagged
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 TAGS = {"python", "java", "javascript", "sql", "git", "docker", "linux", "css", "c++", "rust"}
 TOPICS = {"billing", "bug", "cancellation", "feature", "praise", "support"}
@@ -55,6 +57,31 @@ def test_pairs_are_balanced_and_distinct() -> None:
     assert all([*row] == ["text", "text_pair", "label"] for row in rows)
     assert Counter(row["label"] for row in rows) == {"duplicate": 20, "different": 20}
     assert len({(folded(row["text"]), folded(row["text_pair"])) for row in rows}) == 40
+
+
+def test_entities_are_whole_words_of_four_types_each_text_once() -> None:
+    table = read_tagged(SAMPLES / "entities.jsonl")
+    texts = [row.fields["text"] for row in table.rows]
+    assert len({folded(text) for text in texts}) == len(texts) == 120
+    assert (table.dropped, table.repaired) == ({}, {})
+    counts = Counter(span.label for row in table.rows for span in row.spans)
+    assert counts.keys() == {"PER", "LOC", "ORG", "MISC"}
+    assert min(counts.values()) >= 30
+    for row in table.rows:
+        text = f" {row.fields['text']} "
+        assert all(not (text[s.start] + text[s.end + 1]).isalnum() for s in row.spans), text
+        assert all(text[s.start + 1 : s.end + 1].strip(".,;:!?()'") for s in row.spans)
+
+
+def test_entities_are_as_varied_as_real_ones() -> None:
+    rows = read_tagged(SAMPLES / "entities.jsonl").rows
+    names = {(row.fields["text"][s.start : s.end], s.label) for row in rows for s in row.spans}
+    assert sum(not row.spans for row in rows) >= 10
+    assert sum(len(row.spans) > 1 for row in rows) > 50
+    assert sum(" " in name for name, _ in names) > 60
+    assert sum(name.islower() for name, _ in names) >= 5
+    types = Counter(name for name, _ in names)
+    assert sum(n > 1 for n in types.values()) >= 3  # the same name, another type
 
 
 def test_multi_label_rows_carry_known_topics_each_once() -> None:

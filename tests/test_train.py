@@ -13,39 +13,22 @@ import pytest
 from safetensors.numpy import save_file
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from artifacts import random_weights, tiny_config, tiny_tokenizer
+from artifacts import random_weights, tiny_config
+from encoders import WIDER, write_encoders
 from retort.artifact import Artifact, load_pointed
 from retort.config import TrainSettings
-from retort.disk import write_json
 from retort.engine.loading import load_predictor
 from retort.engine.predictor import Predictor
 from retort.errors import BadUsage, TrainingFailed
-from retort.model.hugging_face import OUR_FACTS, to_hugging_face, tokenizer_files
+from retort.model.hugging_face import to_hugging_face
 from retort.tasks import Input
 from retort.train import train
-
-WIDER = {"hidden_size": 32, "embedding_size": 32, "intermediate_size": 64, "pooling": "cls"}  # enough to learn a word
 
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `bert` and `albert` as the Hugging Face ecosystem writes them."""
-    home = tmp_path_factory.mktemp("encoders")
-    for name, config in {
-        "bert": tiny_config(**WIDER),
-        "albert": tiny_config(family="albert", **WIDER | {"embedding_size": 16, "n_groups": 1}),
-    }.items():
-        folder = home / name
-        folder.mkdir()
-        described, state = to_hugging_face(
-            config, random_weights(config, scale=0.2), ("a", "b", "c"), "single_label_classification"
-        )
-        del described[OUR_FACTS]
-        write_json(folder / "config.json", described)
-        save_file(state, folder / "model.safetensors", {"format": "pt"})
-        for file, content in tokenizer_files(tiny_tokenizer(), config, 64).items():
-            (folder / file).write_text(content, encoding="utf-8")
-    return home
+    return write_encoders(tmp_path_factory.mktemp("encoders"))
 
 
 def colours(n: int = 60) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 _ONNX = ["onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy==2.4.6"]
 _TORCH = "torch==2.13.0"  # its CPU build; named first, or a package that asks for torch brings a CUDA build
 ENVIRONMENTS = {
-    "hf": [_TORCH, "transformers==5.23.0", "accelerate", "flask", "gunicorn==27.0.1", "psutil"],
+    "hf": [_TORCH, "transformers==5.23.0", "accelerate", "seqeval==1.2.2", "flask", "gunicorn==27.0.1", "psutil"],
     "ort": [*_ONNX, "onnx==1.23.2", "flask==3.1.3", "gunicorn==27.0.1"],
     "litserve": [_TORCH, "litserve==0.2.19", *_ONNX],
     "bentoml": ["bentoml==1.4.40", *_ONNX],

@@ -24,6 +24,10 @@ from retort.api.tracing import is_tracing_wanted, register_tracing
 from retort.api.vertex import build_vertex
 from retort.config import ServeSettings, parse_networks, split_list
 from retort.engine.registry import Registry, open_registry
+from retort.web.documents import build_documents
+from retort.web.form import build_form
+from retort.web.page import Page
+from retort.web.playground import build_playground
 
 
 def create_app(settings: ServeSettings | None = None, registry: Registry | None = None) -> Flask:
@@ -53,8 +57,12 @@ def create_app(settings: ServeSettings | None = None, registry: Registry | None 
     app.register_blueprint(build_vertex(registry, settings))
     app.register_blueprint(build_health(registry, settings.stall_timeout_s))
     app.register_blueprint(build_metrics(registry.metrics))
-    for build in (build_predict, build_hugging_face, build_tensorflow_serving, build_open_inference, build_sagemaker):
+    for build in (build_predict, build_tensorflow_serving, build_open_inference, build_sagemaker):
         app.register_blueprint(build(registry, settings))
+    page = Page(registry, settings, has_keys=bool(gate))
+    app.register_blueprint(build_hugging_face(registry, settings, build_form(page)))
+    app.register_blueprint(build_playground(page))
+    app.register_blueprint(build_documents(registry))
     app.register_blueprint(build_models(registry))
     app.register_blueprint(build_docs(gate))
     trusted = parse_networks(settings.trusted_proxies or "")

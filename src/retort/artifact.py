@@ -15,7 +15,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -25,11 +25,14 @@ from retort.disk import read_bytes, read_json, sha256, sync, write_json
 from retort.errors import BadArtifact, CannotWrite, InvalidInput
 from retort.pointer import Pointer, read_pointer, write_pointer
 from retort.tasks import TASKS, Decoding, Input, Task
+from retort.tasks.chain import Chain
 from retort.tokenization.encoding import Encoding, extend
+from retort.tokenization.spelling import spell_encoding
 from retort.tokenization.tokenizer import Tokenizer
 
 MANIFEST = "manifest.json"
 DRAFT_LIFETIME_S = 24 * 3600
+MAX_CHARACTERS = 64
 MAX_SEQ_LEN = 2**16  # no model reads longer; a damaged number would ask for all memory
 
 Precision = Literal["float32", "bfloat16"]
@@ -48,11 +51,18 @@ class Served:
     graph: str = "model.onnx"  # the ONNX file that answers
     fixed_length: bool = False  # as bert-for-tf2 trains: padded to max_seq_len, and attending to the padding
     precision: Precision = "float32"  # of what the graph does not compute in 8 bits, on processors that have it
+    n_characters: int = 0  # of each token that the model reads beside its id
+    chain: Chain | None = None  # what was learned of how tags follow each other
 
     @property
     def decoding(self) -> Decoding:
         """How this model's logits are read."""
-        return Decoding(self.labels, self.temperature, self.threshold)
+        return Decoding(self.labels, self.temperature, self.threshold, self.chain)
+
+    def to_json(self) -> dict[str, Any]:
+        """`config.json`'s `retort` object; the labels are its `id2label`."""
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("labels", "chain")}
+        return facts if self.chain is None else facts | {"chain": self.chain.to_json()}
 
     def encode(self, inputs: Sequence[Input], tokenizer: Tokenizer) -> list[list[Encoding]]:
         """The encodings of each input, as the model saw them in training.
@@ -63,9 +73,20 @@ class Served:
         if self.fixed_length and pair is not None:
             raise InvalidInput(f"x[{pair}]: expected a string, got a pair; this model learned from single texts only.")
         found = TASKS[self.task].encode(inputs, tokenizer, self.max_seq_len, self.long_text)
-        if not self.fixed_length:
-            return found
-        return [[extend(e, self.max_seq_len, tokenizer.pad_id) for e in encodings] for encodings in found]
+        if self.n_characters:
+            texts = [given.text for given in inputs]
+            return [
+                [spell_encoding(e, text, tokenizer, self.n_characters) for e in encodings]
+                for text, encodings in zip(texts, found, strict=True)
+            ]
+        if self.fixed_length:
+            return [[extend(e, self.max_seq_len, tokenizer.pad_id) for e in encodings] for encodings in found]
+        return found
+
+    def blank(self, tokenizer: Tokenizer, length: int) -> Encoding:
+        """An encoding of so many tokens that say nothing."""
+        characters = [[0] * self.n_characters] * length if self.n_characters else None
+        return Encoding([tokenizer.cls_id] * length, length, characters=characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +194,8 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
         found = dict(config["retort"])
         names = config["id2label"]
         labels = tuple(str(names[str(i)]) for i in range(len(names)))
-        served = Served(labels=labels, **found)
+        chain = Chain.from_json(found.pop("chain"), len(labels)) if found.get("chain") is not None else None
+        served = Served(labels=labels, chain=chain, **found)
     except (KeyError, TypeError, ValueError) as e:
         raise BadArtifact(f"{file} is damaged: {e!r}; expected `id2label` and a `retort` object.") from e
     if not isinstance(served.task, str) or served.task not in TASKS:
@@ -184,7 +206,8 @@ def _parse_served(file: Path, config: dict[str, Any]) -> Served:
     length = type(served.max_seq_len) is int and 3 <= served.max_seq_len <= min(longest, MAX_SEQ_LEN)
     kinds = isinstance(served.graph, str) and isinstance(served.fixed_length, bool)
     known = served.long_text in get_args(LongText) and served.precision in get_args(Precision)
-    if not (labels and numbers and length and kinds and known and served.temperature > 0):
+    spelling = type(served.n_characters) is int and 0 <= served.n_characters <= MAX_CHARACTERS
+    if not (labels and numbers and length and kinds and known and spelling and served.temperature > 0):
         raise BadArtifact(f"{file}: the `retort` object is damaged: {found}.")
     return served
 

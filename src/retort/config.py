@@ -60,19 +60,27 @@ class Settings(BaseSettings):
 class TrainSettings(Settings):
     """What `retort train` (and so `make train`) can be told."""
 
-    data: Path = Field(Path("samples/questions.csv"), description="Labelled text: .csv .tsv .jsonl .parquet, also .gz.")
+    data: Path = Field(
+        Path("samples/questions.csv"),
+        description="Labelled text: .csv .tsv .jsonl .parquet; for entities also .conll .json; each also .gz.",
+    )
     validation: Path | None = Field(None, description="Validation file; otherwise a part of --data is set aside.")
     test: Path | None = Field(None, description="Test file; otherwise a part of --data is set aside.")
     text_column: str | None = Field(None, description="Column of the text; guessed when not given.")
     text_pair_column: str | None = Field(None, description="Column of the second text of sentence pairs.")
     label_column: str | None = Field(None, description="Column of the label; guessed when not given.")
     task: str = Field("classification", description="What to learn.")
-    model: str = Field("minilm", description="Encoder: a name of the catalogue or a folder.")
+    model: str = Field("minilm", description="Encoder: a name of the catalogue, a folder, or bilstm.")
+    word_vectors: Path | None = Field(
+        None, description="bilstm: a text file of word vectors (fastText, GloVe) to start from, also .gz."
+    )
 
-    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="Passes over the training data.")
+    n_epochs: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="Passes over the training data; bilstm: 15.")
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Texts a step.")
     max_seq_len: Annotated[int, Field(ge=8, le=512)] = Field(128, description="Longest encoding, in tokens.")
-    max_learn_rate: Annotated[float, Field(gt=0, le=1)] = Field(5e-5, description="Peak of the learning rate.")
+    max_learn_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        5e-5, description="Peak of the learning rate; bilstm: 0.01."
+    )
     min_learn_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Learning rate at the end.")
     warmup_proportion: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="Share of training that warms up.")
 
@@ -92,7 +100,13 @@ class TrainSettings(Settings):
     lora_rank: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Rank of LoRA updates; 0: full fine-tuning.")
     few_shot: bool = Field(False, description="Keep the encoder and fit only the head, in seconds.")
     pooling: Pooling | None = Field(None, description="What stands for the text; follows the encoder when not given.")
-    long_text: LongText = Field("head", description="Of longer texts: the head, head and tail, or all in windows.")
+    long_text: LongText | None = Field(
+        None,
+        description="Of longer texts: the head, head and tail, or all in windows; all for entities, else the head.",
+    )
+    crf: bool = Field(
+        False, description="Entities: learn how tags follow each other (a conditional random field); bilstm does."
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Of matrix products; auto: bfloat16 where the processor has it, else float32."
     )

@@ -24,6 +24,7 @@ RetortError
     ├── TooManyTokens    more tokens than one request may hold
     ├── ModelRefused     a model that an administrator chose cannot serve
     ├── NoSuchModel      the server holds no model of that name
+    ├── NoSuchDocument   that model has no card, or no report
     ├── Unauthorized     no API key, or none that is known
     └── Forbidden        a known API key that may not do this
 """
@@ -136,6 +137,10 @@ class ModelRefused(BadRequest):
 
 class NoSuchModel(BadRequest):
     """The server holds no model of that name."""
+
+
+class NoSuchDocument(BadRequest):
+    """That model has no such document."""
 
 
 class Unauthorized(BadRequest):

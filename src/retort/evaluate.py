@@ -9,12 +9,13 @@ from typing import Any
 from retort.artifact import Artifact
 from retort.choices import choose_artifact
 from retort.config import EvaluateSettings
-from retort.data.readers import Row, Table, read_table
+from retort.data.dataset import READERS
+from retort.data.readers import Row, Table
 from retort.engine.batcher import BatchLimits
 from retort.engine.loading import load_predictor
 from retort.errors import BadData, BadUsage
-from retort.training.evaluate import Evaluation, average_windows
-from retort.training.evaluate import evaluate as measure
+from retort.training.evaluate import Evaluation
+from retort.training.part import build_part
 
 N_SHOWN = 10
 
@@ -25,20 +26,17 @@ def evaluate(file: Path, settings: EvaluateSettings, say: Callable[[str], None])
     Raises BadData, BadUsage, UnknownModel, BadArtifact.
     """
     artifact = choose_artifact(settings.models_dir, settings.model)
-    table = read_table(file, settings.text_column, settings.text_pair_column, settings.label_column)
-    rows = _choose_rows(table, artifact, say)
+    read, labels = READERS[artifact.task.gold], artifact.task.labels_of(artifact.served.labels)
+    table = read(file, settings.text_column, settings.text_pair_column, settings.label_column)
+    rows = _choose_rows(table, artifact, set(labels), say)
     if "text_pair" in table.columns and artifact.served.fixed_length:
         raise BadUsage(f"{artifact.path} reads no pairs; give --text-column to score single texts of {file}.")
-    inputs = [artifact.task.parse(row.fields) for row in rows]
     predictor = load_predictor(artifact, settings.n_threads, BatchLimits(max_waiting_tokens=2**40))
     try:
-        found = artifact.served.encode(inputs, predictor.tokenizer)
-        logits = average_windows(predictor.logits([e for each in found for e in each]), [len(each) for each in found])
+        part = build_part(artifact.task, rows, lambda given: artifact.served.encode(given, predictor.tokenizer), labels)
+        return artifact, part.evaluate(part.run(predictor.logits), artifact.served.decoding)
     finally:
         predictor.close()
-    decoding = artifact.served.decoding
-    targets = artifact.task.targets([row.labels for row in rows], decoding.labels)
-    return artifact, measure(artifact.task, logits, targets, decoding, inputs, [row.line for row in rows])
 
 
 def describe(evaluation: Evaluation) -> str:
@@ -59,8 +57,7 @@ def to_json(artifact: Artifact, evaluation: Evaluation) -> dict[str, Any]:
     return {"model": artifact.version, "n_rows": evaluation.n, "scores": evaluation.scores, "labels": labels}
 
 
-def _choose_rows(table: Table, artifact: Artifact, say: Callable[[str], None]) -> list[Row]:
-    known = set(artifact.served.labels)
+def _choose_rows(table: Table, artifact: Artifact, known: set[str], say: Callable[[str], None]) -> list[Row]:
     strange = Counter(label for row in table.rows for label in set(row.labels) - known)
     rows = [row for row in table.rows if known.issuperset(row.labels)]
     if strange:
@@ -68,8 +65,10 @@ def _choose_rows(table: Table, artifact: Artifact, say: Callable[[str], None]) -
         say(f"Left out: {len(table.rows) - len(rows):,} with labels that the model does not know: {names}.")
     for reason, count in table.dropped.items():
         say(f"Left out: {count:,} with {reason}.")
+    for reason, count in table.repaired.items():
+        say(f"Mended: {count:,} {reason}.")
     if not rows:
         raise BadData(f"{table.path} has no row whose labels the model knows: {', '.join(sorted(known)[:N_SHOWN])}.")
-    if artifact.task.activation == "softmax" and (odd := next((r for r in rows if len(r.labels) != 1), None)):
+    if artifact.task.answers == "label" and (odd := next((r for r in rows if len(r.labels) != 1), None)):
         raise BadData(f"{table.path}, line {odd.line}: expected one label, as the model gives, got {len(odd.labels)}.")
     return rows

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from retort import __version__
 from retort.choices import STDOUT, choose_artifact, choose_output
 from retort.config import PredictSettings
@@ -132,12 +130,6 @@ class Scoring:
     def _is_packed(self) -> bool:
         return self.output is not None and split_suffix(self.output)[1]
 
-    @property
-    def _has_several_labels(self) -> bool:
-        served = self.artifact.served
-        nothing = np.zeros((1, len(served.labels)), np.float32)
-        return isinstance(self.artifact.task.decode(nothing, served.decoding).label, list)
-
     def _score(self, predictor: Predictor, sink: Sink) -> Summary:
         writer = WRITERS[self.format]([*self.columns.kept, *self.columns.added]) if self.format in WRITERS else None
         start, first_row = time.monotonic(), sink.done.n_rows
@@ -211,7 +203,7 @@ class Scoring:
             return
         self.say("Writing Parquet.")
         whole = unfinished.path.with_name(f"{unfinished.path.name}.parquet")
-        added = self.columns.describe_added(self._has_several_labels)
+        added = self.columns.describe_added(self.artifact.task.answers)
         with writing(whole), unfinished.path.open("rb") as log:
             write_parquet(whole, self.file, self.columns.kept, self.columns.roles["text"], added, map(json.loads, log))
         unfinished.publish(whole)

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from retort.data.columns import choose_columns
 from retort.data.formats import ABSENT, Record
 from retort.data.parquet_writer import Added
+from retort.data.parquet_writer import Kind as Column
 from retort.data.writers import free_names
 from retort.engine.predictor import Answer
 from retort.errors import InferenceFailed, InvalidInput
-from retort.tasks.base import Input, Prediction, Task
+from retort.tasks.base import Input, Kind, Prediction, Task, round_probability
 
-ROUNDED = 6  # digits of a probability, as the API gives them
+# What the columns of prediction and probability hold.
+HELD: dict[Kind, tuple[Column, Column]] = {
+    "label": ("string", "number"),
+    "labels": ("strings", "numbers"),
+    "entities": ("entities", "numbers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,10 @@ class Columns:
             if old != new
         ]
 
-    def describe_added(self, several_labels: bool) -> list[Added]:
-        """The added columns with what they hold."""
-        kinds: list[Added] = [
-            Added(self.added[0], "strings" if several_labels else "string"),
-            Added(self.added[1], "numbers" if several_labels else "number"),
-        ]
+    def describe_added(self, answers: Kind) -> list[Added]:
+        """The added columns with what they hold, where a model's answers are of this kind."""
+        prediction, probability = HELD[answers]
+        kinds = [Added(self.added[0], prediction), Added(self.added[1], probability)]
         ranking = [Added(self.added[2], "ranking")] if self.top_k else []
         return [*kinds, *ranking, Added(self.added[-1], "string")]
 
@@ -84,15 +88,11 @@ class Columns:
 
 
 def _show(prediction: Prediction, top_k: int | None) -> list[object]:
-    shown: list[object] = [prediction.label, _rounded(prediction.probability)]
+    shown: list[object] = [prediction.answer, round_probability(prediction.probability)]
     if top_k:
         ranked = prediction.ranked[:top_k]
-        shown.append([{"label": label, "probability": _rounded(probability)} for label, probability in ranked])
+        shown.append([{"label": label, "probability": round_probability(each)} for label, each in ranked])
     return shown
-
-
-def _rounded(probability: float | list[float]) -> float | list[float]:
-    return [round(p, ROUNDED) for p in probability] if isinstance(probability, list) else round(probability, ROUNDED)
 
 
 def _explain(failure: Exception | None) -> str:

@@ -14,52 +14,41 @@ import numpy as np
 
 from retort.artifact import Artifact, Served, publish
 from retort.config import TrainSettings
-from retort.data.dataset import Dataset, load_dataset
-from retort.data.readers import Row
+from retort.data.dataset import READERS, Dataset, load_dataset
 from retort.data.sources import resolve_encoder
 from retort.disk import write_json
-from retort.engine.predictor import run_encodings
-from retort.engine.session import native_precision, open_session
 from retort.errors import BadUsage, TrainingFailed
 from retort.export.folder import write_golden, write_graph, write_model
 from retort.export.quantize import quantize
-from retort.export.verify import (
-    EXACT,
-    FLOAT_GRAPH,
-    INT8_GRAPH,
-    Decision,
-    Trial,
-    Variant,
-    choose_variant,
-    compare_logits,
-    list_variants,
-)
-from retort.model.architecture import EncoderConfig, Weights
+from retort.export.verify import FLOAT_GRAPH, INT8_GRAPH
+from retort.model.architecture import Config, Weights
 from retort.model.checkpoint import Checkpoint, load_checkpoint
 from retort.model.classifier import Classifier
 from retort.model.device import Device, select_device, select_precision
-from retort.model.encoder import Encoder, parse_freeze
+from retort.model.encoder import parse_freeze
+from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
+from retort.model.scratch import FROM_NOTHING
+from retort.recipes import fill_settings
 from retort.tasks import TASKS, Decoding, Task
-from retort.tasks.base import Floats
 from retort.training.board import Board
-from retort.training.calibrate import fit_temperature
 from retort.training.card import build_card
 from retort.training.charts import draw_confusion
 from retort.training.checkpoints import Checkpoints
-from retort.training.dataset import balanced_class_weights, build_examples
-from retort.training.evaluate import Measured
-from retort.training.part import Part
+from retort.training.dataset import Examples, balanced_class_weights
+from retort.training.part import build_part, flatten
 from retort.training.probe import fit_probe
 from retort.training.progress import Listeners, TrainingProgress
 from retort.training.provenance import Stopwatch, command_of, package_versions, peak_rss_mb
 from retort.training.report import TrainingReport, build_metrics, write_report
 from retort.training.tensorboard import find_logs, show_tensorboard
 from retort.training.trainer import Fitted, fit
+from retort.trials import Trials
 
 FEW_ROWS = 50  # a label; below, the frozen encoder with a fitted head is worth a try
 N_COMPARED = 256  # validation rows on which the exported graph must equal the trained model
 N_GOLDEN = 16
+N_PROBED = 50_000  # decisions that a probe is fitted on, where it is only a start
 # Where things lie, and whether to go on, makes no difference to what is learned.
 PLACES = ("data", "validation", "test", "model", "models_dir", "checkpoint_dir", "log_dir", "resume")
 
@@ -68,7 +57,7 @@ class Training:
     """One training: each method is a stage that leaves what the next ones take."""
 
     def __init__(self, settings: TrainSettings, say: Callable[[str], None]) -> None:
-        self.settings, self.say = settings, say
+        self.settings, self.say = fill_settings(settings), say
         self.stage = Stopwatch(say)
         self.device: Device = select_device(settings.gpu)
         self.precision = select_precision(settings.precision, self.device)
@@ -86,9 +75,18 @@ class Training:
             text_pair_column=s.text_pair_column,
             label_column=s.label_column,
             seed=s.seed,
+            read=READERS[TASKS[s.task].gold],
         )
         self.task: Task = TASKS[s.task].suit(self.dataset.multi_label)
         self.labels = self.dataset.splits.labels
+        self.label_names = self.task.label_names(self.labels)
+        self.head = f"{self.task.head}_crf" if s.crf else self.task.head
+        if self.head not in HEADS:
+            raise BadUsage(f"--crf is for tags of words; {self.task.name} has none.")
+        if s.crf and s.class_weights != "none":
+            raise BadUsage(
+                "--class-weights does nothing with a CRF, which weighs whole sequences of tags; leave one out."
+            )
         n_train, n_labels = len(self.dataset.splits.train), len(self.labels)
         self.say(f"{n_train:,} texts to learn {n_labels} labels from: {', '.join(self.labels[:8])} …")
         for line in self.dataset.splits.report.describe():
@@ -103,8 +101,8 @@ class Training:
     def encode(self) -> None:
         """The encoder is read, and every text becomes encodings."""
         s = self.settings
-        checkpoint: Checkpoint = load_checkpoint(resolve_encoder(s.model))
-        self.config: EncoderConfig = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
+        checkpoint = self._start()
+        self.config: Config = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
         self.fingerprint = self._fingerprint()
         self.tokenizer = checkpoint.tokenizer
@@ -112,22 +110,36 @@ class Training:
             raise BadUsage(
                 f"--max-seq-len {s.max_seq_len}: {s.model} reads at most {self.config.max_positions} tokens."
             )
+        long_text = s.long_text or self.task.long_text
+        self.served = Served(
+            self.task.name, s.max_seq_len, long_text, self.label_names, n_characters=self.config.n_characters
+        )
         splits = self.dataset.splits
-        self.train, self.validation, self.test = map(self._part, (splits.train, splits.validation, splits.test))
+        self.train, self.validation, self.test = (
+            build_part(self.task, rows, lambda inputs: self.served.encode(inputs, self.tokenizer), self.labels)
+            for rows in (splits.train, splits.validation, splits.test)
+        )
 
-    def _part(self, rows: list[Row]) -> Part:
-        inputs = [self.task.parse(row.fields) for row in rows]
-        encodings = self.task.encode(inputs, self.tokenizer, self.settings.max_seq_len, self.settings.long_text)
-        return Part(rows, inputs, encodings, self.task.targets([row.labels for row in rows], self.labels))
+    def _start(self) -> Checkpoint:
+        s = self.settings
+        if s.model not in FROM_NOTHING:
+            return load_checkpoint(resolve_encoder(s.model))
+        if self.task.answers != "entities":
+            raise BadUsage(f"--model {s.model} labels words, so it is for --task token_classification.")
+        if s.few_shot:
+            raise BadUsage(f"--few-shot keeps the encoder as it is; {s.model} starts as one that knows nothing.")
+        texts = [row.fields["text"] for row in self.dataset.splits.train]
+        return FROM_NOTHING[s.model](texts, self.say, s.seed, s.word_vectors)
 
     def probe(self) -> None:
         """The head starts from a logistic regression on what the frozen encoder makes of the texts."""
         s = self.settings
         frozen = self.config.n_layers if s.few_shot else parse_freeze(s.freeze, self.config)
-        encoder = Encoder(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
-        head = HEADS[self.task.head](
+        build = FAMILIES[self.config.family].build
+        encoder = build(self.config, self.pretrained, self.precision, s.dropout, s.lora_rank, frozen, s.seed)
+        head = HEADS[self.head](
             self.config,
-            len(self.labels),
+            len(self.label_names),
             self.task.activation,
             self.pretrained,
             s.dropout,
@@ -135,16 +147,22 @@ class Training:
             seed=s.seed,
         )
         self.model = Classifier(encoder, head)
+        if s.model in FROM_NOTHING:
+            return
         weights = None
         if s.class_weights == "balanced":
-            weights = balanced_class_weights(self.train.targets, len(self.labels))
-        features = self.train.logits(self.model.features)
+            weights = balanced_class_weights(self.train.flat_targets, len(self.label_names))
+        features = flatten(self.train.run(self.model.features))
         if not np.isfinite(features).all():
             raise TrainingFailed(
                 f"{s.model} gives values for these texts that are no numbers; its weights are damaged, or "
                 f"--precision {self.precision} is too narrow for them."
             )
-        kernel, bias = fit_probe(features, self.train.targets, len(self.labels), self.task.activation, s.seed, weights)
+        targets = self.train.flat_targets
+        if len(features) > N_PROBED and not s.few_shot:
+            chosen = np.random.default_rng(s.seed).choice(len(features), N_PROBED, replace=False)
+            features, targets = features[chosen], targets[chosen]
+        kernel, bias = fit_probe(features, targets, len(self.label_names), self.task.activation, s.seed, weights)
         head.start_from(kernel, bias, features.mean(axis=0))
 
     def find_unfinished(self) -> None:
@@ -159,17 +177,17 @@ class Training:
 
     def fine_tune(self, board: Board) -> None:
         """The whole model learns; the best epoch's weights stay.  With `few_shot` the probe is all."""
-        s, decoding = self.settings, Decoding(self.labels)
+        s = self.settings
         self.fitted: Fitted | None = None
         if s.few_shot:
             return
 
         def validate() -> dict[str, float]:
-            logits = self.validation.logits(self.model.predict_logits)
-            self.latest = self.validation.evaluate(self.task, logits, decoding)
+            logits = self.validation.run(self.model.predict_logits)
+            self.latest = self.validation.evaluate(logits, self._decoding)
             return self.latest.scores
 
-        examples = build_examples(self.train.encodings, self.train.targets)
+        examples = Examples(self.train.flat_encodings, self.train.spread_targets)
         with TrainingProgress() as progress:
             self.fitted = fit(self.model, examples, s, validate, Listeners([progress, board]), self.checkpoints)
 
@@ -187,28 +205,22 @@ class Training:
         """The trained model becomes an artifact's files, measured by the very sessions that serve it."""
         weights = self.model.export_weights()
         with self.stage("export"):
-            real = [windows[0] for windows in self.validation.encodings[:N_COMPARED]]
+            real = self.validation.flat_encodings[:N_COMPARED]
             write_graph(folder, self.config, weights, self.task, real, self.tokenizer.pad_id)
-            learned = [encoding for windows in self.train.encodings for encoding in windows]
-            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, learned)
+            quantize(folder / FLOAT_GRAPH, folder / INT8_GRAPH, self.train.flat_encodings)
         with self.stage("measure"):
-            logits = {EXACT: self._run(folder, EXACT, self.validation)}
-            self.decision: Decision = choose_variant(
-                list_variants(native_precision()), lambda variant: self._try(folder, variant, logits)
-            )
-            self.measured = {variant.name: self._measure(folder, variant, found) for variant, found in logits.items()}
+            trials = Trials(folder, self.tokenizer.pad_id, self._decoding, self.validation, self.test)
+            self.decision, self.measured = trials.run()
         chosen = self.decision.variant
         if chosen.graph != INT8_GRAPH:
             (folder / INT8_GRAPH).unlink()
-        s, measured = self.settings, self.measured[chosen.name]
-        served = Served(
-            self.task.name,
-            s.max_seq_len,
-            s.long_text,
-            self.labels,
-            measured.temperature,
+        measured = self.measured[chosen.name]
+        served = replace(
+            self.served,
+            temperature=measured.temperature,
             graph=chosen.graph,
             precision=chosen.precision,
+            chain=self.model.head.chain,
         )
         write_model(folder, self.config, weights, self.tokenizer, served)
         write_golden(folder, served, self.tokenizer, self.validation.inputs[:N_GOLDEN])
@@ -222,30 +234,10 @@ class Training:
         (folder / "README.md").write_text(build_card(report), encoding="utf-8")
         (folder / "confusion_matrix.png").write_bytes(draw_confusion(measured.test))
 
-    def _run(self, folder: Path, variant: Variant, part: Part) -> Floats:
-        session = open_session(folder / variant.graph, precision=variant.precision)
-        logits = part.logits(lambda encodings: run_encodings(session, encodings, self.tokenizer.pad_id))
-        session.close()
-        return logits
-
-    def _try(self, folder: Path, variant: Variant, logits: dict[Variant, Floats]) -> Trial:
-        """Its validation logits join `logits`."""
-        logits[variant] = self._run(folder, variant, self.validation)
-
-        def score(of: Variant) -> float:
-            return next(iter(self.task.score(logits[of], self.validation.targets, Decoding(self.labels)).values()))
-
-        same = compare_logits(logits[EXACT], logits[variant], self.task.activation).agreement
-        return Trial(same, score(EXACT) - score(variant))
-
-    def _measure(self, folder: Path, variant: Variant, validation_logits: Floats) -> Measured:
-        temperature = fit_temperature(validation_logits, self.validation.targets, self.task.activation)
-        decoding = Decoding(self.labels, temperature)
-        return Measured(
-            temperature,
-            self.validation.evaluate(self.task, validation_logits, decoding),
-            self.test.evaluate(self.task, self._run(folder, variant, self.test), decoding),
-        )
+    @property
+    def _decoding(self) -> Decoding:
+        """How logits are read now, before anything is calibrated."""
+        return Decoding(self.label_names, chain=self.model.head.chain)
 
     def _describe(self, created: datetime) -> TrainingReport:
         s, fitted = self.settings, self.fitted
@@ -271,6 +263,7 @@ class Training:
             seconds=self.stage.seconds,
             examples_per_s=fitted.examples_per_s if fitted else len(self.train.rows) / self.stage.seconds["probe"],
             peak_rss_mb=peak_rss_mb(),
+            pipeline_tag=self.task.pipeline_tag,
         )
 
 

@@ -72,7 +72,7 @@ def test_every_http_error_is_an_envelope(status: int) -> None:
 
 
 def test_an_unknown_address_is_an_envelope(client: FlaskClient) -> None:
-    for path in ("/nope", "/predict/", "/predict/x", "//predict", "/static/a", "/%2e%2e/%2e%2e/etc/passwd"):
+    for path in ("/nope", "/predict/", "/predict/x", "/x//predict", "/static/a", "/%2e%2e/%2e%2e/etc/passwd"):
         response = client.get(path)
         assert (response.status_code, response.get_json()["error_type"]) == (404, "NotFound"), path
 

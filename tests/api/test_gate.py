@@ -16,7 +16,17 @@ from retort.config import ServeSettings
 from retort.engine.registry import Registry
 
 KEY, ADMIN = "key-of-a-team-1234", "key-of-an-admin-12"
-OPEN = {"/livez", "/readyz", "/health_check", "/ping", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
+OPEN = {
+    "/livez",
+    "/readyz",
+    "/health_check",
+    "/ping",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/docs",
+    "/openapi.json",
+    "/",
+}
 
 Build = Callable[..., FlaskClient]
 
@@ -93,7 +103,9 @@ def test_every_address_wants_a_key_but_probes_and_the_description(build: Build) 
     for rule in client.application.url_map.iter_rules():
         path = re.sub(r"<[^>]+>", "default", rule.rule)
         for method in rule.methods or ():
-            is_open = method in ("GET", "HEAD") and (rule.rule in OPEN or rule.rule.startswith("/docs/"))
+            is_open = method in ("GET", "HEAD") and (
+                rule.rule in OPEN or rule.rule.startswith(("/docs/", "/playground/"))
+            )
             assert (client.open(path, method=method).status_code == 401) == (not is_open), (method, path)
 
 

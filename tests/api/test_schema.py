@@ -10,7 +10,7 @@ from retort.api.schema import PredictResponse, build_response, parse_request
 from retort.api.strict_json import parse_json
 from retort.engine.predictor import Answer
 from retort.errors import InferenceFailed, InvalidInput, NotJson, TooManyTexts
-from retort.tasks import TASKS, Input, Prediction
+from retort.tasks import TASKS, Input, LabelPrediction
 
 TASK = TASKS["classification"]
 LOGITS = np.zeros(2, np.float32)
@@ -100,8 +100,8 @@ def test_json_of_any_kind_within_the_limits_is_read() -> None:
 
 def test_a_response_is_what_its_model_describes() -> None:
     labels = ("a", "b")
-    one = Answer(Prediction("b", 0.7500001, np.array([0.2499999, 0.7500001]), labels, LOGITS), 5, False)
-    several = Answer(Prediction(["b", "a"], [0.9, 0.8], np.array([0.8, 0.9]), labels, LOGITS), 16, True)
+    one = Answer(LabelPrediction("b", 0.7500001, np.array([0.2499999, 0.7500001]), labels, LOGITS), 5, False)
+    several = Answer(LabelPrediction(["b", "a"], [0.9, 0.8], np.array([0.8, 0.9]), labels, LOGITS), 16, True)
     for answer, probability in ((one, 0.75), (several, [0.9, 0.8])):
         response = build_response("BERT", [answer], 1)
         PredictResponse.model_validate(response, strict=True)
@@ -114,7 +114,7 @@ def test_a_response_is_what_its_model_describes() -> None:
 
 
 def test_a_text_without_an_answer_is_null_and_named() -> None:
-    good = Answer(Prediction("a", 1.0, np.array([1.0]), ("a",), LOGITS), 5, False)
+    good = Answer(LabelPrediction("a", 1.0, np.array([1.0]), ("a",), LOGITS), 5, False)
     bad = Answer(None, 5, False, RuntimeError("secret"))
     response = build_response("BERT", [good, bad], 1)
     PredictResponse.model_validate(response, strict=True)

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 from test_conll import error_of, marked, table_of
 
-from retort.data.annotations import CONVERTED
+from retort.data.annotations import CONVERTED, MISQUOTED
 from retort.data.spans import BLANK, OVERLAPPING, TRIMMED
 from retort.data.tagged import BROKEN, read_tagged
 from retort.errors import BadData
@@ -88,10 +88,26 @@ def test_parquet_holds_lists_too(tmp_path: Path) -> None:
     ):
         parquet.write_table(pa.table(columns), tmp_path / name)
         assert marked(read_tagged(tmp_path / name)) == FOUND
+
+
+@pytest.mark.parametrize("metadata", [None, b"{", b"[]", b'{"info": {"features": {"ner_tags": 3, "x": null}}}'])
+def test_numbers_without_names_are_refused(tmp_path: Path, metadata: bytes | None) -> None:
     numbers = pa.table({"tokens": [["Ada"], ["Bob"]], "ner_tags": [[0], [1]]})
+    if metadata is not None:
+        numbers = numbers.replace_schema_metadata({b"huggingface": metadata})
     parquet.write_table(numbers, tmp_path / "c.parquet")
     with pytest.raises(BadData, match=r"c\.parquet, line 1: expected tags by name.* got the number 0"):
         read_tagged(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_numbers_whose_names_the_file_holds_are_tags(tmp_path: Path, wrapped: bool) -> None:
+    kind: Any = {"names": ["O", "B-per", "B-loc", "I-loc"], "_type": "ClassLabel"}
+    features = {"tokens": {"dtype": "string"}, "ner_tags": {"feature": kind, "_type": "List"} if wrapped else kind}
+    table = pa.table({"tokens": [TEXT.split()], "ner_tags": [[1, 0, 2, 3]]})
+    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    parquet.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    assert marked(read_tagged(tmp_path / "a.parquet")) == FOUND
 
 
 def test_lines_are_those_of_the_file_also_in_an_array(tmp_path: Path) -> None:
@@ -120,14 +136,17 @@ def test_texts_without_spans_stay_and_what_nobody_annotated_is_dropped(tmp_path:
 
 def test_what_is_mended_is_counted(tmp_path: Path) -> None:
     items = [
-        {"text": TEXT, "spans": [[0, 4, "per"], [3, 4, "x"], [9, 17, "loc"], [9, 12, "per"], [13, 17, "per"]]},
+        {
+            "text": TEXT,
+            "spans": [[0, 4, "per"], [3, 4, "x"], [9, 17, "loc"], [9, 12, "per"], [13, 17, "per"], [2, 2, "x"]],
+        },
         {"tokens": ["Ada", "", "left"], "tags": ["I-per", "I-per", "O"]},
         {"tokens": ["Bob"], "tags": ["B-per"]},
         {"text": TEXT, "label": [{"start": 0, "end": 3, "labels": ["per", "who"]}]},
     ]
     table = table_of(tmp_path, lines_of(*items), "a.jsonl")
     assert marked(table)[:2] == [*FOUND, ("Ada  left", "Ada: per")]
-    assert table.repaired == {TRIMMED: 2, BLANK: 1, OVERLAPPING: 3, BROKEN: 1}
+    assert table.repaired == {TRIMMED: 2, BLANK: 2, OVERLAPPING: 3, BROKEN: 1}
 
 
 def test_offsets_of_javascript_become_those_of_characters(tmp_path: Path) -> None:
@@ -141,6 +160,17 @@ def test_offsets_of_javascript_become_those_of_characters(tmp_path: Path) -> Non
     assert table.repaired == {CONVERTED: 3}
     characters = [{"start": 2, "end": 5, "text": "Ada", "label": "per"}]
     assert table_of(tmp_path, lines_of({"text": "🎉 Ada", "label": characters}), "a.jsonl").repaired == {}
+
+
+def test_a_quote_that_differs_from_what_is_covered_is_counted(tmp_path: Path) -> None:
+    item = {"text": TEXT, "label": [{"start": 1, "end": 4, "text": "Ada", "labels": ["per"]}]}
+    table = table_of(tmp_path, lines_of(item), "a.jsonl")
+    assert marked(table)[0][1:] == ("da: per",)
+    assert table.repaired == {MISQUOTED: 1, TRIMMED: 1}
+    item = {"text": TEXT, "label": [{"start": 0, "end": 3, "text": "", "labels": ["per"]}]}
+    assert table_of(tmp_path, lines_of(item), "a.jsonl").repaired == {}
+    item = {"text": "New\nYork", "label": [{"start": 0, "end": 8, "text": "New\\nYork", "labels": ["loc"]}]}
+    assert table_of(tmp_path, lines_of(item), "a.jsonl").repaired == {}
 
 
 @pytest.mark.parametrize(

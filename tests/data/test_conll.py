@@ -45,7 +45,8 @@ def test_sentences_become_rows_with_spans_of_characters(tmp_path: Path) -> None:
     assert marked(table) == FOUND
     assert table.rows[0].spans == (Span(0, 12, "per"), Span(18, 26, "loc"))
     assert [(row.labels, row.line) for row in table.rows] == [(("loc", "per"), 1), ((), 7)]
-    assert (table.dropped, table.repaired, table.columns) == ({}, {}, {})
+    assert (table.dropped, table.repaired, table.columns, table.multi_label) == ({}, {}, {}, True)
+    assert not table_of(tmp_path, "Ada B-per\n\nBob B-per\n").multi_label
 
 
 @pytest.mark.parametrize("name", ["a.bio", "a.iob2", "a.txt", "a.tsv", "emerging.annotated", "no_suffix"])

@@ -31,7 +31,7 @@ def activate(x: Floats, name: str) -> Floats:
     return np.maximum(x, 0) if name == "relu" else np.tanh(x)
 
 
-def reference(c: EncoderConfig, weights: Weights, batch: Batch) -> Floats:
+def reference(c: EncoderConfig, weights: Weights, batch: Batch, head: str = "pooled") -> Floats:
     """Logits, computed in float64."""
     w = {name: value.astype(np.float64) for name, value in weights.items()}
 
@@ -59,6 +59,8 @@ def reference(c: EncoderConfig, weights: Weights, batch: Batch) -> Floats:
         x = affine(x + dense(mixed, f"{name}.attention.output"), f"{name}.attention.norm")
         inner = activate(dense(x, f"{name}.ffn.intermediate"), c.activation)
         x = affine(x + dense(inner, f"{name}.ffn.output"), f"{name}.ffn.norm")
+    if head == "tokens":
+        return dense(x, "classifier")
     if c.pooling == "cls":
         return dense(activate(dense(x[:, 0], "pooler"), c.pooler_activation), "classifier")
     mask = batch.attention_mask[:, :, None]
@@ -73,8 +75,8 @@ def some_batch(lengths: list[int], config: EncoderConfig, seed: int = 0) -> Batc
     return Batch(rng.integers(0, config.vocab_size, shape), mask, types)
 
 
-def session_of(config: EncoderConfig, weights: Weights, tmp_path: Path) -> Session:
-    save_graph(build_graph(config, weights), tmp_path / "model.onnx")
+def session_of(config: EncoderConfig, weights: Weights, tmp_path: Path, head: str = "pooled") -> Session:
+    save_graph(build_graph(config, weights, head), tmp_path / "model.onnx")
     return open_session(tmp_path / "model.onnx", n_threads=1)
 
 
@@ -97,6 +99,29 @@ def test_a_graph_gives_the_logits_of_the_architecture(family: dict, kind: dict, 
     for lengths in ([5, 1, 9, 3], [1], [64, 64]):
         batch = some_batch(lengths, config)
         np.testing.assert_allclose(session.run(batch), reference(config, weights, batch), atol=2e-5)
+
+
+@pytest.mark.parametrize("family", [{}, ALBERT], ids=["bert", "albert"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])  # which changes nothing here
+def test_a_graph_for_tokens_gives_the_logits_of_each(family: dict, pooling: str, tmp_path: Path) -> None:
+    config = tiny_config(**family, pooling=pooling)
+    weights = random_weights(config, n_labels=5)
+    session = session_of(config, weights, tmp_path, "tokens")
+    for lengths in ([5, 1, 9, 3], [1], [64, 64]):
+        batch = some_batch(lengths, config)
+        found, expected = session.run(batch), reference(config, weights, batch, "tokens")
+        assert found.shape == (*batch.input_ids.shape, 5)
+        real = batch.attention_mask == 1
+        np.testing.assert_allclose(found[real], expected[real], atol=2e-5)
+
+
+@pytest.mark.parametrize(("head", "axes"), [("pooled", ["batch"]), ("tokens", ["batch", "length"])])
+def test_a_graph_says_the_shape_of_its_logits(head: str, axes: list[str]) -> None:
+    model = build_graph(tiny_config(), random_weights(tiny_config()), head)
+    onnx.checker.check_model(model, full_check=True)
+    shape = model.graph.output[0].type.tensor_type.shape.dim
+    assert [each.dim_param for each in shape[:-1]] == axes
+    assert shape[-1].dim_value == 3
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

@@ -27,9 +27,11 @@ def some_encodings(n: int, vocab_size: int, seed: int = 0) -> list[Encoding]:
     return [Encoding(rng.integers(0, vocab_size, length).tolist(), int(length)) for length in lengths]
 
 
-def write_both(config: EncoderConfig, folder: Path, scale: float = 0.1) -> tuple[Session, Session]:
+def write_both(
+    config: EncoderConfig, folder: Path, scale: float = 0.1, head: str = "pooled"
+) -> tuple[Session, Session]:
     """Sessions of the float32 and the 8-bit file."""
-    save_graph(build_graph(config, random_weights(config, scale=scale)), folder / "model.onnx")
+    save_graph(build_graph(config, random_weights(config, scale=scale), head), folder / "model.onnx")
     quantize(folder / "model.onnx", folder / "model.int8.onnx", some_encodings(40, config.vocab_size))
     return open_session(folder / "model.onnx", 1), open_session(folder / "model.int8.onnx", 1)
 
@@ -66,6 +68,18 @@ def test_every_operator_of_an_8_bit_file_is_a_standard_one(kind: dict, tmp_path:
     assert {t.name for t in large if t.data_type == onnx.TensorProto.FLOAT} <= {
         "embeddings.position", "embeddings.word/scale", "pooler.kernel", "classifier.kernel",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [WIDE, WIDE | ALBERT], ids=["bert", "albert"])
+def test_tokens_in_8_bits_are_close_in_any_company(kind: dict, tmp_path: Path) -> None:
+    config, encodings = tiny_config(**kind), some_encodings(20, 500, seed=1)
+    exact, close = write_both(config, tmp_path, head="tokens")
+    alone = [run(close, [e])[0] for e in encodings]
+    together = run(close, encodings, 50)
+    scale = max(float(np.abs(each).max()) for each in alone)
+    for encoding, row, each in zip(encodings, alone, together, strict=True):
+        np.testing.assert_allclose(each[: len(encoding)], row, atol=0.02 * scale)
+        np.testing.assert_allclose(row, run(exact, [encoding])[0], atol=0.1 * scale)
 
 
 def test_tiny_models_and_a_single_short_text_are_enough(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from artifacts import random_weights, tiny_config
-from retort.model.heads import HEADS, PooledHead
+from retort.model.heads import HEADS, CrfHead, PooledHead, TokenHead
 from retort.tasks import TASKS
 from retort.tasks.base import Floats
 
@@ -116,3 +116,38 @@ def test_a_frozen_pooler_does_not_train() -> None:
     config = replace(CONFIG, pooling="cls")
     assert set(PooledHead(config, 3, "softmax", {}, frozen=True).trainable) == {"classifier.kernel", "classifier.bias"}
     assert len(PooledHead(config, 3, "softmax", {}).trainable) == 4
+
+
+def test_token_logits_are_each_states_own() -> None:
+    (hidden, mask), weights = hidden_states(), random_weights(CONFIG)
+    head = TokenHead(CONFIG, 3, "softmax", weights)
+    logits = head.logits(head.features(hidden, mask)).numpy()
+    np.testing.assert_allclose(logits, hidden @ weights["classifier.kernel"] + weights["classifier.bias"], atol=1e-5)
+    assert [row.shape for row in head.rows(logits, [4, 2])] == [(4, 3), (2, 3)]
+    assert set(head.export_weights()) == {"classifier.kernel", "classifier.bias"}
+
+
+@pytest.mark.parametrize("kind", [TokenHead, CrfHead])
+def test_a_token_probe_is_where_training_starts(kind: type[TokenHead]) -> None:
+    head, (hidden, mask) = kind(CONFIG, 3, "softmax", {}), hidden_states()
+    kernel, bias = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.arange(3, dtype=np.float32)
+    head.start_from(kernel, bias, hidden.mean(axis=(0, 1)))
+    np.testing.assert_allclose(head.logits(head.features(hidden, mask)).numpy(), hidden @ kernel + bias, atol=1e-5)
+
+
+def test_token_loss_is_the_weighted_cross_entropy_where_a_label_is_read() -> None:
+    logits, targets = (
+        np.random.default_rng(2).normal(size=(2, 3, 3)).astype(np.float32),
+        np.array([[-1, 0, 2], [1, -1, -1]]),
+    )
+    kept = targets >= 0
+    each = np.log(np.exp(logits[kept]).sum(1)) - logits[kept][np.arange(3), targets[kept]]
+    head = TokenHead(CONFIG, 3, "softmax", {})
+    assert head.loss(logits, targets, ONES).numpy() == pytest.approx(each.mean(), rel=1e-5)
+    weighted = head.loss(logits, targets, tf.constant([1.0, 2.0, 5.0])).numpy()
+    assert weighted == pytest.approx((each * [1, 5, 2]).sum() / 8, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [TokenHead, CrfHead])
+def test_a_batch_without_labels_loses_nothing(kind: type[TokenHead]) -> None:
+    assert kind(CONFIG, 3, "softmax", {}).loss(np.ones((2, 3, 3), np.float32), np.full((2, 3), -1), ONES).numpy() == 0

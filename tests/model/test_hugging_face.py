@@ -103,6 +103,32 @@ def test_a_published_folder_is_an_encoder_again(tmp_path: Path, config: EncoderC
     assert all(np.array_equal(w, weights[n]) for n, w in again.weights.items())
 
 
+@pytest.mark.parametrize("config", [BERT, ALBERT, replace(BERT, pooling="mean"), replace(ALBERT, pooling="mean")])
+def test_a_tagger_is_published_as_a_token_classifier(tmp_path: Path, config: EncoderConfig) -> None:
+    weights = random_weights(config) | {"crf.transitions": np.eye(3, dtype=np.float32)}
+    content, state = to_hugging_face(config, weights, LABELS, "token_classification")
+    assert content["architectures"] == [f"{config.family.capitalize()}ForTokenClassification"]
+    assert "problem_type" not in content  # `transformers` knows none for it
+    assert content[OUR_FACTS]["transformers_compatible"] is True
+    assert "emissions" in content[OUR_FACTS]["logits"]
+    assert not any("pooler" in name for name in state)
+    np.testing.assert_array_equal(state["classifier.weight"], weights["classifier.kernel"].T)
+    np.testing.assert_array_equal(state["crf.transitions"], weights["crf.transitions"])
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    load_word_piece(write_vocabulary(tmp_path / "vocab.txt"))
+    again = load_checkpoint(tmp_path)
+    assert again.config == config
+    assert all(np.array_equal(w, weights[n]) for n, w in again.weights.items())
+    assert {*again.weights} == {*expected_shapes(config, pooler=False)}
+
+
+def test_a_tagger_without_a_crf_speaks_of_none() -> None:
+    content, state = to_hugging_face(BERT, random_weights(BERT), LABELS, "token_classification")
+    assert "logits" not in content[OUR_FACTS]
+    assert not any(name.startswith("crf.") for name in state)
+
+
 def test_a_pooling_layer_that_cannot_be_is_refused(tmp_path: Path) -> None:
     content = write(tmp_path, ALBERT, random_weights(ALBERT))
     content[OUR_FACTS]["pooling_layer"] = True

@@ -219,7 +219,7 @@ def test_an_imported_model_serves_the_old_answers(old_models: Path, tmp_path: Pa
     predictor = load_predictor(artifact)
     texts = [Encoding(row[:n].tolist(), int(n)) for row, n in zip(ids, mask.sum(axis=1), strict=True)]
     logits = predictor.logits([extend(text, LENGTH, 0) for text in texts])
-    np.testing.assert_allclose(softmax(logits), np.load(folder / "out.npz")["probabilities"], atol=1e-5)
+    np.testing.assert_allclose(softmax(np.stack(logits)), np.load(folder / "out.npz")["probabilities"], atol=1e-5)
     (answer,) = predictor.predict([Input("x")]).answers
     assert answer.n_tokens == LENGTH, "padded as the old model was trained, and honest about what that costs"
     assert answer.prediction.label in LABELS

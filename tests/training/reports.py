@@ -1,13 +1,17 @@
 """A training report of any labels, from random logits: what the tests of report, card and board look at."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
 
+from retort.data.spans import Span
 from retort.data.splits import Conflict, SplitReport
 from retort.tasks import TASKS, Decoding, Input
+from retort.tasks.base import Entity
+from retort.training.entities import evaluate_entities
 from retort.training.evaluate import Evaluation, Measured, evaluate
 from retort.training.report import TrainingReport
 
@@ -38,6 +42,40 @@ def make_evaluation(
     logits = (random.normal(size=signal.shape) + sharpness * (2 * signal - 1)).astype(np.float32)
     inputs = [Input(text)] * n
     return evaluate(TASKS[task], logits, targets, Decoding(tuple(labels), 1.3), inputs, list(range(2, n + 2)))
+
+
+def make_entity_evaluation(types: Sequence[str] = ("loc", "per"), n: int = 40, text: str = "Ada left") -> Evaluation:
+    """Found in `text`, n times: its first word with the first type, and as often the rest, rightly or not."""
+    cut = len(text.split()[0])
+    end = len(text.rstrip())
+    ways = [
+        [Entity(types[0], text[:cut], 0, cut, 0.9), Entity(types[-1], text[cut + 1 : end], cut + 1, end, 0.8)],
+        [Entity(types[-1], text[:cut], 0, cut, 0.7)],
+        [Entity(types[0], text[:end], 0, end, 0.6)],
+        [],
+    ]
+    golds = [[Span(0, cut, types[0])], [Span(0, cut, types[0]), Span(cut + 1, end, types[-1])]]
+    return evaluate_entities(
+        [golds[i % 2] for i in range(n)],
+        [ways[i % 4] for i in range(n)],
+        types,
+        [text] * n,
+        [*range(2, n + 2)],
+        ece_before=0.25,
+    )
+
+
+def make_entity_report(
+    types: Sequence[str] = ("loc", "per"), text: str = "Ada left", **changes: object
+) -> TrainingReport:
+    measured = Measured(1.3, *[make_entity_evaluation(types, text=text)] * 2)
+    base = make_report([*types, *types][:2], text=text)
+    data = replace(base.data, repaired={"train": {"entities with broken tags": 12}})
+    values: dict[str, object] = {
+        **{"task": "token_classification", "pipeline_tag": "token-classification", "data": data},
+        "variants": {"float32": measured, "int8": measured},
+    }
+    return replace(base, **{**values, **changes})  # type: ignore[arg-type]
 
 
 def make_epoch(number: int = 1, score: float = 0.9, name: str = "accuracy") -> SimpleNamespace:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from retort.tasks import TASKS
 from retort.tokenization.encoding import Encoding
-from retort.training.dataset import balanced_class_weights, build_examples, epoch_batches, n_batches
+from retort.training.dataset import Examples, balanced_class_weights, epoch_batches, n_batches
 
 LENGTHS = np.random.default_rng(0).integers(3, 128, 5000).tolist()
 
@@ -35,7 +36,7 @@ def test_batches_hold_similar_lengths_in_no_order_of_length() -> None:
 
 
 def test_batches_are_padded_to_their_longest() -> None:
-    examples = build_examples([[Encoding([2, 7, 3], 3)], [Encoding(list(range(9)), 5)]], np.array([1, 0]))
+    examples = Examples([Encoding([2, 7, 3], 3), Encoding(list(range(9)), 5)], np.array([1, 0]))
     batch, targets = examples.batch([1, 0], pad_id=0)
     assert batch.input_ids.shape == (2, 9)
     assert batch.attention_mask.sum(axis=1).tolist() == [9, 3]
@@ -43,11 +44,10 @@ def test_batches_are_padded_to_their_longest() -> None:
     assert targets.tolist() == [0, 1]
 
 
-def test_each_window_carries_the_target_of_its_text() -> None:
-    windows = [[Encoding([2, 3], 2)], [Encoding([2, 4, 3], 3), Encoding([2, 5, 3], 3)], []]
-    examples = build_examples(windows, np.array([[1, 0], [0, 1], [1, 1]], np.float32))
-    assert len(examples) == 3
-    assert examples.targets.tolist() == [[1, 0], [0, 1], [0, 1]]
+@pytest.mark.parametrize("task", ["classification", "multi_label_classification"])
+def test_each_window_carries_the_target_of_its_text(task: str) -> None:
+    windows, target = [Encoding([2, 4, 3], 3), Encoding([2, 5, 3], 3)], np.array([0, 1])
+    assert [found.tolist() for found in TASKS[task].spread(target, windows)] == [[0, 1], [0, 1]]
 
 
 def test_balanced_weights_let_every_label_count_the_same() -> None:
@@ -57,3 +57,31 @@ def test_balanced_weights_let_every_label_count_the_same() -> None:
     assert np.isfinite(weights).all()  # label 2 has no text
     several = np.array([[1, 0], [0, 0], [0, 0], [0, 1]], np.float32)
     assert balanced_class_weights(several, 2).tolist() == [3, 3]
+
+
+TOKENS = Examples(
+    [Encoding([2, 7, 8, 3], 4), Encoding([2, 7, 3], 3), Encoding([2, 3], 2)],
+    [np.array([-1, 2, 0, -1]), np.array([-1, 1, -1]), np.array([-1, -1])],
+)
+
+
+def test_targets_of_tokens_are_padded_as_their_tokens_are() -> None:
+    batch, targets = TOKENS.batch([1, 0], pad_id=0)
+    assert batch.input_ids.shape == targets.shape == (2, 4)
+    assert targets.dtype == np.int64
+    assert targets.tolist() == [[-1, 1, -1, -1], [-1, 2, 0, -1]]
+    assert TOKENS.batch([2], pad_id=0)[1].tolist() == [[-1, -1]]
+
+
+def test_balanced_weights_of_tokens_count_what_is_read() -> None:
+    read = np.array([2, 0, 1])
+    np.testing.assert_array_equal(balanced_class_weights(TOKENS.targets, 3), balanced_class_weights(read, 3))
+
+
+@pytest.mark.parametrize("target", [np.int64(1), np.array([1.0, 0.0], np.float32)])
+def test_targets_of_texts_may_be_a_list(target: np.ndarray) -> None:
+    encodings, targets = [Encoding([2, 3], 2)] * 3, [target] * 3
+    batched = Examples(encodings, targets).batch([2, 0], pad_id=0)[1]
+    np.testing.assert_array_equal(batched, [target, target])
+    assert batched.dtype == target.dtype
+    np.testing.assert_array_equal(balanced_class_weights(targets, 2), balanced_class_weights(np.array(targets), 2))

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from retort.tasks import TASKS, Decoding, Input
-from retort.training.evaluate import average_windows, evaluate
+from retort.tasks.label_metrics import score_single_label
+from retort.training.evaluate import evaluate
 
 ONE, MANY = TASKS["classification"], TASKS["multi_label_classification"]
 LABELS = ("bug", "idea", "praise")
@@ -17,7 +18,7 @@ def test_one_label_a_text():
     inputs = [Input(t) for t in "abcd"]
     found = evaluate(ONE, logits, np.array([0, 1, 1, 2]), Decoding(LABELS), inputs, lines=[2, 3, 5, 8])
     assert found.n == 4
-    assert found.scores == ONE.score(logits, np.array([0, 1, 1, 2]), Decoding(LABELS))
+    assert found.scores == score_single_label(logits, np.array([0, 1, 1, 2]), Decoding(LABELS))
     assert found.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0]]
     assert [(s.label, s.precision, s.recall, s.support, s.n_predicted) for s in found.labels] == [
         ("bug", 0.5, 1.0, 1, 2),
@@ -66,12 +67,3 @@ def test_nothing_to_evaluate_or_lengths_that_differ_are_refused():
         evaluate(ONE, np.zeros((0, 3), np.float32), np.zeros(0, np.int64), Decoding(LABELS), [])
     with pytest.raises(ValueError, match="2, 1, 1"):
         evaluate(ONE, np.zeros((2, 3), np.float32), np.zeros(1, np.int64), Decoding(LABELS), [Input("")])
-
-
-def test_windows_are_averaged_input_by_input():
-    logits = np.array([[1, 0], [2, 0], [4, 6], [9, 9]], np.float32)
-    assert average_windows(logits, [1, 2, 1]).tolist() == [[1, 0], [3, 3], [9, 9]]
-    assert average_windows(logits, [1, 1, 1, 1]) is logits
-    for wrong in ([1, 2], [1, 0, 3], [5]):
-        with pytest.raises(ValueError, match="4 rows"):
-            average_windows(logits, wrong)

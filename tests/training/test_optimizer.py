@@ -36,6 +36,16 @@ def test_steps_equal_the_papers(name: str, decay: float) -> None:
     np.testing.assert_allclose(variable.numpy(), reference(start, gradients, 0.01, decay), rtol=1e-4, atol=1e-6)
 
 
+def test_a_variable_may_learn_faster_than_the_rate() -> None:
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 4)), [rng.normal(size=(5, 4)) * 0.1 for _ in range(3)]
+    variable = tf.Variable(start, dtype=tf.float32)
+    optimizer = AdamW({"crf.start": variable}, 0.0, {"crf.start": 20.0})
+    for step, gradient in enumerate(gradients, 1):
+        apply(optimizer, {"crf.start": tf.constant(gradient, tf.float32)}, step, rate=0.001)
+    np.testing.assert_allclose(variable.numpy(), reference(start, gradients, 0.02, 0.0), rtol=1e-4, atol=1e-6)
+
+
 def test_sparse_gradients_change_their_rows_as_dense_ones_and_no_others() -> None:
     start = np.random.default_rng(0).normal(size=(6, 3))
     variable = tf.Variable(start, dtype=tf.float32)

@@ -1,13 +1,19 @@
 """Training learns, stops when it should, keeps the best epoch and says what went wrong."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from tiny_training import Listener, accuracy_on, digest, tiny_examples, tiny_model, tiny_settings, train_tiny
 
+from artifacts import random_weights, tiny_config
 from retort.errors import BadUsage, TrainingFailed
+from retort.model.classifier import Classifier
 from retort.model.device import Device, select_device, select_precision
+from retort.model.encoder import Encoder
+from retort.model.heads import HEADS
+from retort.tokenization.encoding import Encoding
 from retort.training.dataset import Examples
 from retort.training.trainer import fit
 
@@ -112,7 +118,7 @@ def test_balanced_weights_help_the_rare_label() -> None:
     def logit_of_rare(class_weights: str) -> float:
         model = tiny_model()
         fit(model, rare, tiny_settings(n_epochs=2, class_weights=class_weights), lambda: {"accuracy": 1.0})
-        logits = model.predict_logits(rare.encodings)
+        logits = np.stack(model.predict_logits(rare.encodings))
         return float((logits[:, 1] - logits[:, 0]).mean())
 
     assert logit_of_rare("balanced") > logit_of_rare("none") + 0.1
@@ -127,16 +133,43 @@ def test_several_labels_a_text_train_a_sigmoid_head() -> None:
     assert fitted.history[-1].loss < fitted.history[0].loss
 
 
+@pytest.mark.parametrize("head", ["tokens", "tokens_crf"])
+def test_tokens_learn_their_labels(head: str) -> None:
+    """Token 70 begins an entity and 71 goes on with it."""
+    config, rng = tiny_config(), np.random.default_rng(0)
+    encodings, targets = [], []
+    for _ in range(80):
+        ids = rng.integers(5, 60, int(rng.integers(4, 9)))
+        at = int(rng.integers(1, len(ids) - 2))
+        ids[at : at + 2] = [70, 71]
+        tags = np.zeros(len(ids), np.int64)
+        tags[at : at + 2] = [1, 2]
+        tags[[0, -1]] = -1
+        encodings.append(Encoding(ids.tolist(), len(ids)))
+        targets.append(tags)
+    encoder = Encoder(config, random_weights(config, scale=0.3))
+    model = Classifier(encoder, HEADS[head](config, 3, "softmax", {}))
+
+    def validate() -> dict[str, float]:
+        rows = model.predict_logits(encodings)
+        decode = model.head.chain.viterbi if model.head.chain else partial(np.argmax, axis=1)
+        right = [(decode(row) == tags)[tags >= 0] for row, tags in zip(rows, targets, strict=True)]
+        return {"accuracy": float(np.concatenate(right).mean())}
+
+    fit(model, Examples(encodings, targets), tiny_settings(n_epochs=8, max_learn_rate=1e-2), validate)
+    assert validate()["accuracy"] > 0.95
+
+
 def test_predictions_keep_the_order_whatever_the_lengths() -> None:
     model, examples = tiny_model(), tiny_examples(200)
-    together = model.predict_logits(examples.encodings)
-    features = model.features(examples.encodings)
+    together = np.stack(model.predict_logits(examples.encodings))
+    features = np.stack(model.features(examples.encodings))
     assert together.shape == (200, 3)
     assert features.shape == (200, 8)
     for i in (0, 7, 199):
         np.testing.assert_allclose(model.predict_logits([examples.encodings[i]])[0], together[i], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1.0, atol=1e-5)
-    assert model.predict_logits([]).shape == (0, 3)
+    assert model.predict_logits([]) == []
 
 
 def test_an_absent_gpu_is_said_and_the_cpu_trains() -> None:

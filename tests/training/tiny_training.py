@@ -54,7 +54,8 @@ def tiny_settings(**changes: Any) -> TrainSettings:
 
 def accuracy_on(model: Classifier, examples: Examples) -> Callable[[], dict[str, float]]:
     def validate() -> dict[str, float]:
-        return {"accuracy": float((model.predict_logits(examples.encodings).argmax(-1) == examples.targets).mean())}
+        predicted = np.stack(model.predict_logits(examples.encodings)).argmax(-1)
+        return {"accuracy": float((predicted == examples.targets).mean())}
 
     return validate
 

@@ -18,8 +18,9 @@ from flask import Flask, Request, Response, g, request
 from retort.api.input_log import InputLog
 from retort.api.tracing import follow, parse_traceparent
 from retort.engine.metrics import Metrics
+from retort.engine.predictor import Answer
 from retort.engine.registry import DEFAULT
-from retort.tasks.base import Input
+from retort.tasks.base import Input, round_probability
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_USER_AGENT = 256
@@ -100,7 +101,7 @@ class AccessLog:
             here.request_id,
             asked.remote_addr,
             endpoint=rule.rule if rule is not None else UNMATCHED,
-            model=_model_asked(asked),
+            model=here.name_asked or _model_asked(asked),
             response=here.logged,
             response_time=response_time,
             user_agent=asked.environ.get("HTTP_USER_AGENT", ""),
@@ -120,7 +121,7 @@ def _begin() -> None:
     environ = request.environ
     here.started = environ.get("retort.received") or time.perf_counter()
     here.request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-    here.logged = here.inputs = here.bill = here.key_id = None
+    here.logged = here.inputs = here.bill = here.key_id = here.name_asked = None
     here.n_inputs = here.n_tokens = 0
     given = environ.get("HTTP_TRACEPARENT")
     here.asked_trace = parse_traceparent(given) if given else None
@@ -132,14 +133,19 @@ def choose_request_id(given: str) -> str:
     return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
-def note_answer(response: dict[str, Any]) -> None:
+def note_answer(model: str, answers: Sequence[Answer]) -> None:
     """Keep for this request's line what was answered."""
-    g.logged = what_was_answered(response)
+    g.logged = what_was_answered(model, answers)
 
 
-def what_was_answered(response: dict[str, Any]) -> dict[str, Any]:
-    """Of an answer what its line holds: model, predictions and probabilities."""
-    return {key: response[key] for key in ("model", "predictions", "probabilities")}
+def what_was_answered(model: str, answers: Sequence[Answer]) -> dict[str, Any]:
+    """Of answers what their line holds: nothing that the user wrote, so of entities how many of each kind."""
+    predictions = [answer.prediction for answer in answers]
+    return {
+        "model": model,
+        "predictions": [None if p is None else p.summary for p in predictions],
+        "probabilities": [None if p is None else round_probability(p.probability) for p in predictions],
+    }
 
 
 def _model_asked(asked: Request) -> str:

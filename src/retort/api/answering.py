@@ -11,7 +11,6 @@ from typing import Any
 from flask import Response, g, request
 
 from retort.api.access_log import note_answer
-from retort.api.schema import build_response
 from retort.config import ServeSettings
 from retort.engine.predictor import Answered, Predictor
 from retort.errors import InferenceFailed, InvalidInput
@@ -42,7 +41,7 @@ def answer_all(predictor: Predictor, inputs: Sequence[Input], settings: ServeSet
     Raises what `answer` raises; InferenceFailed: the model gave no answer to one of them.
     """
     answers = answer(predictor, inputs, settings).answers
-    note_answer(build_response(predictor.artifact.version, answers, None))
+    note_answer(predictor.artifact.version, answers)
     predictions = [a.prediction for a in answers if a.prediction is not None]
     if len(predictions) < len(answers):
         failed = next(index for index, a in enumerate(answers) if a.prediction is None)

@@ -9,6 +9,7 @@ from retort.api.errors import UnsupportedBody
 from retort.errors import BodyTooLong, NotJson
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 MAX_DISCARDED_BYTES = 64 * 2**20
 
 

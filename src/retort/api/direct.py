@@ -90,7 +90,7 @@ class Call:
             assert self._pending is not None  # noqa: S101
             self._answered = self._predictor.finish(self._pending)
             response = build_response(self._predictor.artifact.version, self._answered.answers, self._top_k)
-            return self._answer(200, response, what_was_answered(response))
+            return self._answer(200, response, what_was_answered(response["model"], self._answered.answers))
         except Exception as e:
             return self._fail(e)
         finally:

@@ -11,14 +11,14 @@ from retort.errors import Forbidden, Unauthorized
 
 ADMIN = "/admin/"
 PROBES = {"/livez", "/readyz", "/health_check", "/ping"}
-PAGES = {"/docs", "/openapi.json"}  # the same for everybody
-OPEN_BELOW = ("/v2/health/", "/docs/")
+PAGES = {"/", "/docs", "/openapi.json"}  # the same for everybody
+OPEN_BELOW = ("/v2/health/", "/docs/", "/playground/")
 
 _UNAUTHORIZED = "Expected an API key, `Authorization: Bearer <key>` or `X-API-Key: <key>`; "
 
 
 class Gate:
-    """Lets those in who have a key.  Probes and the API's description need none."""
+    """Lets those in who have a key.  Probes, the playground's page and the API's description need none."""
 
     def __init__(self, settings: ServeSettings) -> None:
         """Raises BadUsage: a file of keys cannot be read."""

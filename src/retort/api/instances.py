@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from retort.api.access_log import note_answer
 from retort.api.answering import answer, answer_all
 from retort.api.fields import Count, Instances, RequestModel, check_fields, parse_items
-from retort.api.schema import PredictRequest, PredictResponse, Ranked, build_response, check_request, round_probability
+from retort.api.schema import FoundEntity, PredictRequest, PredictResponse, Ranked, build_response, check_request
 from retort.config import ServeSettings
 from retort.engine.predictor import Predictor
-from retort.tasks.base import Prediction
+from retort.tasks.base import Prediction, round_probability
 
 
 class InstancesParameters(RequestModel):
@@ -38,11 +38,12 @@ class InstancesRequest(RequestModel):
 
 
 class Labelled(BaseModel):
-    """What is said of one text; lists where a text may have several labels."""
+    """What is said of one text; lists where a text may have several labels, and `entities` where those are found."""
 
     label: str | list[str]
     probability: float | list[float]
     top: list[Ranked] | None = None
+    entities: list[FoundEntity] | None = None
 
 
 class InstancesResponse(BaseModel):
@@ -62,7 +63,7 @@ def answer_instances(fields: Any, predictor: Predictor, settings: ServeSettings)
         asked = check_request(fields, task, max_texts)
         answered = answer(predictor, asked.inputs, settings)
         response = build_response(predictor.artifact.version, answered.answers, asked.top_k)
-        note_answer(response)
+        note_answer(predictor.artifact.version, answered.answers)
         return response
     request = check_fields(fields, InstancesRequest)
     inputs = parse_items(task, "instances", request.instances, max_texts, named=True)
@@ -74,9 +75,7 @@ NONE = InstancesParameters()
 
 def label_rows(predictions: Sequence[Prediction], top_k: int | None = None) -> list[dict[str, Any]]:
     """One `Labelled` for each prediction."""
-    rows: list[dict[str, Any]] = [
-        {"label": p.label, "probability": round_probability(p.probability)} for p in predictions
-    ]
+    rows = [p.row for p in predictions]
     if top_k is not None:
         for row, p in zip(rows, predictions, strict=True):
             row["top"] = [{"label": label, "probability": round_probability(each)} for label, each in p.ranked[:top_k]]

@@ -25,7 +25,7 @@ def build_predict(registry: Registry, settings: ServeSettings) -> Blueprint:
             asked = parse_request(body, predictor.artifact.task, settings.max_texts_per_request)
             answered = answer(predictor, asked.inputs, settings)
             response = build_response(predictor.artifact.version, answered.answers, asked.top_k)
-        note_answer(response)
+        note_answer(response["model"], answered.answers)
         return jsonify(response)
 
     return blueprint

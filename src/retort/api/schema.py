@@ -10,7 +10,7 @@ from retort.api.fields import TEXT, Count, RequestModel, Texts, check_fields, pa
 from retort.api.strict_json import parse_json as parse_json
 from retort.engine.predictor import Answer
 from retort.errors import InferenceFailed, InvalidInput
-from retort.tasks.base import Input, Task
+from retort.tasks.base import Input, Task, round_probability
 
 
 def _also_bare_and_upper(schema: dict[str, Any]) -> None:
@@ -64,11 +64,24 @@ class Failure(BaseModel):
     error_type: str
 
 
+class FoundEntity(BaseModel):
+    """A part of a text, its `[start:end]` in characters (Unicode code points) of the text as sent."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
 class PredictResponse(BaseModel):
-    """What `POST /predict` answers; all lists are in the order of the texts, with null for those that failed."""
+    """What `POST /predict` answers; all lists are in the order of the texts, with null for those that failed.
+
+    A prediction is a label, a list of labels where several may hold, or a list of entities.
+    """
 
     model: str
-    predictions: list[str | list[str] | None]
+    predictions: list[str | list[str] | list[FoundEntity] | None]
     probabilities: list[float | list[float] | None]
     usage: list[Usage]
     top: list[list[Ranked]] | None = None
@@ -115,8 +128,8 @@ def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> 
         raise InferenceFailed(_FAILED)
     response: dict[str, Any] = {
         "model": model,
-        "predictions": [p and p.label for p in predictions],
-        "probabilities": [p and round_probability(p.probability) for p in predictions],
+        "predictions": [None if p is None else p.answer for p in predictions],
+        "probabilities": [None if p is None else round_probability(p.probability) for p in predictions],
         "usage": [{"tokens": a.n_tokens, "truncated": a.truncated} for a in answers],
     }
     if top_k is not None:
@@ -134,8 +147,3 @@ def build_response(model: str, answers: Sequence[Answer], top_k: int | None) -> 
 
 
 _FAILED = "The model gave no answer to this text; the server's log says why."
-
-
-def round_probability(probability: Any) -> Any:
-    """To six digits, which is all that float32 holds; a number, or a list of them."""
-    return [round_probability(p) for p in probability] if isinstance(probability, list) else round(probability, 6)

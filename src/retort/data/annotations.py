@@ -7,6 +7,7 @@
 {"data": {"text": ...}, "annotations": [{"result": [...]}]}        Label Studio, JSON
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ TAGS = ("tags", "ner_tags", "ner", "labels", "label")
 SPANS = ("spans", "entities", "labels", "label", "annotations")
 _STARTS, _ENDS, _TYPES = ("start", "start_offset"), ("end", "end_offset"), ("label", "labels", "type")
 CONVERTED = "spans that counted UTF-16 units, as JavaScript does (converted)"
+MISQUOTED = "spans that cover another text than the one they quote (kept; look at line ends and emoji)"
 
 
 class Tagged(NamedTuple):
@@ -29,11 +31,11 @@ class Tagged(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """Spans within `text`, as they were given; `n_converted` of them counted in other units than characters."""
+    """Spans within `text`, as they were given but for what is `mended`: reason -> how often."""
 
     text: str
     spans: Sequence[Span]
-    n_converted: int = 0
+    mended: Counter[str]
 
 
 def parse_annotation(
@@ -102,16 +104,18 @@ def _parse_marked(text: str, spans: object) -> Marked | None:
     if not isinstance(spans, list):
         raise ValueError(f"expected a list of spans, got {type(spans).__name__}")
     parsed: list[Span] = []
-    n_converted = 0
+    mended: Counter[str] = Counter()
     for span in spans:
         start, end, kinds, quote = _take_apart(span)
-        if isinstance(quote, str) and text[start:end] != quote and (converted := _from_utf16(text, start, quote)):
-            start, end = converted
-            n_converted += 1
+        covered = text[max(0, start) : max(0, end)]
+        if isinstance(quote, str) and quote.strip() and _squeeze(covered) != _squeeze(quote):
+            converted = _from_utf16(text, start, quote)
+            mended[CONVERTED if converted else MISQUOTED] += 1
+            start, end = converted or (start, end)
         if not 0 <= start <= end <= len(text):
             raise ValueError(f"expected 0 <= start <= end <= {len(text)}, the text's length, got {start} and {end}")
         parsed += [Span(start, end, kind) for kind in kinds]
-    return Marked(text, parsed, n_converted)
+    return Marked(text, parsed, mended)
 
 
 def _take_apart(span: object) -> tuple[int, int, list[str], object]:
@@ -131,6 +135,11 @@ def _take_apart(span: object) -> tuple[int, int, list[str], object]:
     if not kinds or not all(isinstance(kind, str) and kind.strip() for kind in kinds):
         raise ValueError(f"expected a span's label to be a string that names its type, got {kinds!r:.60}")
     return start, end, [kind.strip() for kind in kinds], quote
+
+
+def _squeeze(text: str) -> str:
+    """White space is not always quoted as it stands; Label Studio writes a line's end as a backslash and an n."""
+    return "".join(text.replace("\\n", " ").split())
 
 
 def _from_utf16(text: str, start: int, quote: str) -> tuple[int, int] | None:

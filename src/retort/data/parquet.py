@@ -1,5 +1,6 @@
 """A Parquet file of any size becomes batches of columns.  pyarrow is imported only where there is such a file."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,16 @@ def open_parquet(path: Path) -> Iterator[ParquetInput]:
                 yield ParquetInput(file)
         except (pyarrow.ArrowException, UnicodeDecodeError) as e:
             raise BadData(f"{path} is not a (whole) Parquet file: {e}.") from e
+
+
+def class_names(schema: Any) -> dict[str, list[str]]:
+    """Column -> names of the numbers in its lists, where Hugging Face's `datasets` wrote them into the file."""
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        inner = {column: kind.get("feature", kind) for column, kind in features.items()}
+        return {column: [*map(str, kind["names"])] for column, kind in inner.items() if "names" in kind}
+    except (KeyError, TypeError, ValueError, AttributeError):  # other tools may write whatever they like there
+        return {}
 
 
 def values_of(column: Any) -> list[object]:

@@ -11,7 +11,7 @@ from retort.data.parquet import BATCH_ROWS, open_parquet
 from retort.data.writers import encode_json
 
 GROUP_BYTES, GROUP_ROWS = 2**24, 2**16  # how much makes a row group, and so has to be in memory
-Kind = Literal["string", "number", "strings", "numbers", "ranking"]  # ranking: labels with their probabilities
+Kind = Literal["string", "number", "strings", "numbers", "ranking", "entities"]  # ranking: labels and probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,15 @@ def _type(kind: Kind) -> Any:
     import pyarrow
 
     ranked = pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float64())])
+    place = [("text", pyarrow.string()), ("start", pyarrow.int64()), ("end", pyarrow.int64())]
+    entity = pyarrow.struct([("label", pyarrow.string()), *place, ("probability", pyarrow.float64())])
     return {
         "string": pyarrow.string(),
         "number": pyarrow.float64(),
         "strings": pyarrow.list_(pyarrow.string()),
         "numbers": pyarrow.list_(pyarrow.float64()),
         "ranking": pyarrow.list_(ranked),
+        "entities": pyarrow.list_(entity),
     }[kind]
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from retort.data.annotations import CONVERTED, SPANS, Marked, Tagged, parse_annotation
+from retort.data.annotations import SPANS, Marked, Tagged, parse_annotation
 from retort.data.conll import read_sentences
 from retort.data.files import open_bytes, split_suffix
 from retort.data.formats import broken, naming_damage
 from retort.data.objects import Objects, read_array, read_lines
-from retort.data.parquet import open_parquet, values_of
+from retort.data.parquet import class_names, open_parquet, values_of
 from retort.data.readers import EMPTY_TEXT, NO_LABEL, Row, Table, whole
 from retort.data.spans import Span, clean_spans
 from retort.data.tags import Scheme, find_scheme, read_tags
@@ -67,14 +67,13 @@ def _build_row(path: Path, line: int, item: Tagged | Marked, scheme: Scheme) -> 
     if isinstance(item, Tagged):
         found, mended[BROKEN] = read_tags(item.tags, scheme)
         item = _join(item.words, found)
-    mended[CONVERTED] = item.n_converted
     spans, of_spans = clean_spans(item.text, item.spans)
     try:
         text = whole(item.text)
         types = sorted({whole(span.label) for span in spans})
     except ValueError as e:
         raise broken(path, line, str(e)) from e
-    return Row({"text": text}, tuple(types), line, spans), mended + of_spans
+    return Row({"text": text}, tuple(types), line, spans), mended + item.mended + of_spans
 
 
 def _read_items(path: Path, text: str | None, label: str | None) -> Items:
@@ -108,13 +107,25 @@ def _parse_objects(path: Path, objects: Objects, text: str | None, label: str | 
 
 def _read_parquet(path: Path) -> Objects:
     with open_parquet(path) as file:
+        names = class_names(file.schema)
         line = 0
         for batch in file.batches():
-            columns = [values_of(batch.column(name)) for name in file.names]
+            columns = [_name_all(values_of(batch.column(name)), names.get(name, ())) for name in file.names]
             for values in zip(*columns, strict=True):
                 line += 1
                 content: dict[str, Any] = dict(zip(file.names, values, strict=True))
                 yield line, content, ""
+
+
+def _name_all(values: list[object], names: Sequence[str]) -> list[object]:
+    """Lists of the numbers of `names` become lists of names; other values stay."""
+    if not names:
+        return values
+    known = dict(enumerate(names))
+    return [
+        [known.get(n, n) if isinstance(n, int) else n for n in value] if isinstance(value, list) else value
+        for value in values
+    ]
 
 
 def _join(words: Sequence[str], spans: Sequence[Span]) -> Marked:
@@ -124,4 +135,4 @@ def _join(words: Sequence[str], spans: Sequence[Span]) -> Marked:
         starts.append(length)
         length += len(word) + 1
     moved = [Span(starts[s.start], starts[s.end - 1] + len(words[s.end - 1]), s.label) for s in spans]
-    return Marked(" ".join(words), moved)
+    return Marked(" ".join(words), moved, Counter())

@@ -16,7 +16,6 @@ from retort.engine.session import Session, open_session
 from retort.errors import BadArtifact, BadCheckpoint, InvalidInput
 from retort.tasks.base import Floats, Input
 from retort.tokenization.batch import ROWS, WIDTHS, collate
-from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 GOLDEN = "golden.jsonl"
@@ -83,7 +82,7 @@ def _warm_up(session: Session, tokenizer: Tokenizer, artifact: Artifact, pause: 
             begun = time.perf_counter()
             if number and begun - start > max_warm_up_s:
                 return
-            batch = [Encoding([tokenizer.cls_id] * length, length)] * n_texts
+            batch = [artifact.served.blank(tokenizer, length)] * n_texts
             try:
                 session.run(collate(batch, tokenizer.pad_id), stream)
             except Exception as e:  # whatever the runtime makes of a graph that knows fewer positions
@@ -102,14 +101,16 @@ def _replay_golden(session: Session, tokenizer: Tokenizer, artifact: Artifact, p
         start = time.perf_counter()
         try:
             (encodings,) = artifact.served.encode([given], tokenizer)
-            found = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+            found = artifact.task.join(encodings, run_encodings(session, encodings, tokenizer.pad_id))
         except Exception as e:  # whatever the runtime makes of a graph and a tokenizer that do not fit
             raise BadArtifact(f"{graph} does not run on {file}, line {number}: {e}") from e
         pause(time.perf_counter() - start)
-        if not found.shape == expected.shape == (n_labels,):
+        if not found.size and not expected.size:  # no words to label
+            continue
+        if found.shape != expected.shape or found.shape[-1] != n_labels:
             raise BadArtifact(
-                f"Expected {n_labels} logits, one a label; {graph} gives {found.size}, {file}, line {number} "
-                f"has {expected.size}."
+                f"Expected {n_labels} logits, one a label; {graph} gives {found.shape}, {file}, line {number} has "
+                f"{expected.shape}."
             )
         distance = float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
         if not distance <= tolerance:  # also when it is NaN

@@ -48,6 +48,7 @@ class Pending:
     """Inputs on their way through the batcher."""
 
     job: Job
+    inputs: Sequence[Input]
     encodings: Sequence[Sequence[Encoding]]
     n_tokens: Sequence[int]
     tokenization_s: float
@@ -102,7 +103,7 @@ class Predictor:
         _check_total(n_tokens, max_tokens)
         tokenization_s = time.perf_counter() - start
         job = self.batcher.submit([e for encodings in found for e in encodings], deadline)
-        return Pending(job, found, n_tokens, tokenization_s)
+        return Pending(job, inputs, found, n_tokens, tokenization_s)
 
     def finish(self, pending: Pending) -> Answered:
         """Logits become answers.
@@ -111,9 +112,13 @@ class Predictor:
         """
         job, answers, end = pending.job, [], 0
         job.check()
-        for encodings, n_tokens in zip(pending.encodings, pending.n_tokens, strict=True):
+        for given, encodings, n_tokens in zip(pending.inputs, pending.encodings, pending.n_tokens, strict=True):
             start, end = end, end + len(encodings)
-            answers.append(self._answer(job, range(start, end), n_tokens, any(e.truncated for e in encodings)))
+            rows = range(start, end)
+            truncated = any(e.truncated for e in encodings)
+            failure = next((job.failures[row] for row in rows if row in job.failures), None) if job.failures else None
+            prediction = None if failure else self.decode(given, encodings, job.rows[start:end])
+            answers.append(Answer(prediction, n_tokens, truncated, failure))
         started = min(job.started_s, job.finished_s)
         answered = Answered(
             tuple(answers),
@@ -130,18 +135,16 @@ class Predictor:
         )
         return answered
 
-    def _answer(self, job: Job, rows: range, n_tokens: int, truncated: bool) -> Answer:
-        failure = next((job.failures[row] for row in rows if row in job.failures), None) if job.failures else None
-        if failure is not None:
-            return Answer(None, n_tokens, truncated, failure)
-        logits = np.stack([job.rows[row] for row in rows])
-        return Answer(self.artifact.task.decode(logits, self.artifact.served.decoding), n_tokens, truncated)
+    def decode(self, given: Input, encodings: Sequence[Encoding], rows: Sequence[Floats]) -> Prediction:
+        """The logits of an input's encodings become its prediction."""
+        task = self.artifact.task
+        return task.decode(given, encodings, task.join(encodings, rows), self.artifact.served.decoding)
 
-    def logits(self, encodings: Sequence[Encoding]) -> Floats:
-        """Logits (N, n_labels) of N encodings, in their order; (0, 0) of none."""
+    def logits(self, encodings: Sequence[Encoding]) -> list[Floats]:
+        """Logits of each encoding: (n_labels,), or (T, n_labels) and more where words are labelled."""
         job = self.batcher.submit(encodings)
         job.wait()
-        return np.stack(job.rows) if job.rows else np.zeros((0, 0), np.float32)
+        return job.rows
 
     def close(self) -> None:
         """Answer what waits, then give the session's memory back."""
@@ -157,15 +160,17 @@ def _check_total(n_tokens: Sequence[int], max_tokens: int | None) -> None:
         )
 
 
-def run_encodings(session: Session, encodings: Sequence[Encoding], pad_id: int, max_batch_tokens: int = 512) -> Floats:
-    """Logits (N, n_labels) of N encodings, in their order; (0, 0) of none.  For one caller; many share a `Batcher`.
+def run_encodings(
+    session: Session, encodings: Sequence[Encoding], pad_id: int, max_batch_tokens: int = 512
+) -> list[Floats]:
+    """Logits of each encoding: (n_labels,), or (T, n_labels) where words are labelled.  For one caller; many share a
+    `Batcher`.
 
     They run ordered by length, so that batches hold little padding; neither it nor the company changes an answer.
     """
-    order = plan_batches([len(e) for e in encodings], max_batch_tokens)
-    if not order:
-        return np.zeros((0, 0), np.float32)
-    done = np.concatenate([session.run(collate([encodings[i] for i in rows], pad_id)) for rows in order])
-    logits = np.empty_like(done)
-    logits[np.concatenate(order)] = done
-    return logits
+    found: list[Floats] = [np.zeros(0, np.float32)] * len(encodings)
+    for indices in plan_batches([len(e) for e in encodings], max_batch_tokens):
+        logits = session.run(collate([encodings[i] for i in indices], pad_id))
+        for index, row in zip(indices, logits, strict=True):
+            found[index] = row[: len(encodings[index])] if row.ndim > 1 else row
+    return found

@@ -25,6 +25,7 @@ Encoded = list[Encoding] | Exception
 class _Started:
     """A chunk whose batches are on their way: indices of its encodings, all in one row, and what they will give."""
 
+    inputs: Sequence[Input]
     encoded: list[Encoded]
     batches: list[list[int]]
     logits: list[Future[list[Logits]]]
@@ -43,22 +44,21 @@ class Pending:
         for indices, found in zip(started.batches, started.logits, strict=True):
             rows.update(zip(indices, found.result(), strict=True))
         answers, end = [], 0
-        for encoded in started.encoded:
+        for given, encoded in zip(started.inputs, started.encoded, strict=True):
             if isinstance(encoded, Exception):
                 answers.append(Answer(None, 0, False, encoded))
                 continue
             start, end = end, end + len(encoded)
-            answers.append(self._answer(encoded, [rows[i] for i in range(start, end)]))
+            answers.append(self._answer(given, encoded, [rows[i] for i in range(start, end)]))
         return answers
 
-    def _answer(self, encodings: list[Encoding], rows: list[Logits]) -> Answer:
+    def _answer(self, given: Input, encodings: list[Encoding], rows: list[Logits]) -> Answer:
         n_tokens, truncated = sum(map(len, encodings)), any(e.truncated for e in encodings)
         failure = next((row for row in rows if isinstance(row, Exception)), None)
         if failure is not None:
             return Answer(None, n_tokens, truncated, failure)
-        logits = np.stack([row for row in rows if not isinstance(row, Exception)])
-        artifact = self._predictor.artifact
-        return Answer(artifact.task.decode(logits, artifact.served.decoding), n_tokens, truncated)
+        logits = [row for row in rows if not isinstance(row, Exception)]
+        return Answer(self._predictor.decode(given, encodings, logits), n_tokens, truncated)
 
 
 class Scorer:
@@ -85,7 +85,9 @@ class Scorer:
         flat = [e for encodings in encoded if not isinstance(encodings, Exception) for e in encodings]
         batches = plan_batches([self._width(len(e)) for e in flat], self._session.max_batch_tokens)
         batches.reverse()  # the largest first, so that the streams end together
-        return _Started(encoded, batches, [self._running.submit(self._run, [flat[i] for i in b]) for b in batches])
+        return _Started(
+            inputs, encoded, batches, [self._running.submit(self._run, [flat[i] for i in b]) for b in batches]
+        )
 
     def _encode(self, inputs: Sequence[Input]) -> list[Encoded]:
         served, tokenizer = self._predictor.artifact.served, self._predictor.tokenizer

@@ -32,7 +32,8 @@ class Session(Protocol):
         """The padded cost B * T beyond which a batch only waits longer."""
 
     def run(self, batch: Batch, stream: int | None = None) -> Floats:
-        """Logits (B, n_labels) of a batch (B, T), by the given stream or by any that is free."""
+        """Logits (B, n_labels) of a batch (B, T), or (B, T, n_labels) where tokens are labelled; by the given stream or
+        by any that is free."""
 
     def close(self) -> None:
         """Give the memory back; `run` no longer works."""
@@ -65,6 +66,7 @@ class OpenvinoSession:
             compile_one = partial(core.compile_model, graph, "CPU", _options(self.n_streams // n_models, precision))
             with ThreadPoolExecutor(n_models) as pool:
                 models = list(pool.map(lambda _: compile_one(), range(n_models)))
+            self._inputs = [given.get_any_name() for given in graph.inputs]
             self._requests = [models[stream % n_models].create_infer_request() for stream in range(self.n_streams)]
         except Exception as e:  # the runtime's own classes share no base but this
             raise BadArtifact(f"{path} is no ONNX model that runs here: {e}") from e
@@ -83,14 +85,7 @@ class OpenvinoSession:
                 self._free.put(stream)
         request = self._requests[stream]
         with self._turns[stream]:
-            request.infer(
-                {
-                    "input_ids": batch.input_ids,
-                    "attention_mask": batch.attention_mask,
-                    "token_type_ids": batch.token_type_ids,
-                },
-                share_inputs=True,
-            )
+            request.infer({name: getattr(batch, name) for name in self._inputs}, share_inputs=True)
             return np.array(request.get_tensor("logits").data, np.float32)  # a copy: the next batch overwrites it
 
     def close(self) -> None:

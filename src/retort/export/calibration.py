@@ -32,14 +32,14 @@ def find_ranges(model: onnx.ModelProto, tensors: Sequence[str], encodings: Seque
     Only texts of one length share a batch, so what padding would give is in no range.
     """
     found: dict[str, Range] = {}
-    request = _open(model, tensors)
+    request, inputs = _open(model, tensors), [each.name for each in model.graph.input]
     by_length: dict[int, list[Encoding]] = {}
     for encoding in encodings:
         by_length.setdefault(len(encoding), []).append(encoding)
     for same in by_length.values():
         for start in range(0, len(same), N_AT_ONCE):
             batch = collate(same[start : start + N_AT_ONCE], pad_id=0)
-            request.infer([batch.input_ids, batch.attention_mask, batch.token_type_ids])
+            request.infer({name: getattr(batch, name) for name in inputs})
             for name in tensors:
                 values = request.get_tensor(name).data
                 low, high = values.min(axis=(0, 1)), values.max(axis=(0, 1))

@@ -1,10 +1,11 @@
 """A trained model becomes the files of an artifact that serving and `transformers` read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -14,12 +15,13 @@ from retort.engine.predictor import run_encodings
 from retort.engine.session import open_session
 from retort.export.onnx import build_graph, save_graph
 from retort.export.verify import FLOAT_GRAPH, check_equal
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, Weights
 from retort.model.classifier import Classifier
-from retort.model.encoder import Encoder
+from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
-from retort.model.hugging_face import to_hugging_face, tokenizer_files
+from retort.model.hugging_face import tokenizer_files
 from retort.tasks import TASKS, Input, Task
+from retort.tasks.base import Floats
 from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer
 
@@ -27,7 +29,7 @@ MAX_GOLDEN_CHARACTERS = 500  # goldens are replayed at each start, so long texts
 
 
 def write_graph(
-    folder: Path, config: EncoderConfig, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
+    folder: Path, config: Config, weights: Weights, task: Task, encodings: Sequence[Encoding], pad_id: int
 ) -> None:
     """Write `model.onnx`, which must give the logits that TensorFlow computes in float32 from the same weights.
 
@@ -35,15 +37,16 @@ def write_graph(
     """
     save_graph(build_graph(config, weights, task.head), folder / FLOAT_GRAPH)
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
-    expected = Classifier(Encoder(config, weights), head).predict_logits(encodings)
+    expected = Classifier(FAMILIES[config.family].build(config, weights), head).predict_logits(encodings)
     session = open_session(folder / FLOAT_GRAPH)
-    check_equal(expected, run_encodings(session, encodings, pad_id))
+    check_equal(_flatten(expected), _flatten(run_encodings(session, encodings, pad_id)))
     session.close()
 
 
-def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
+def write_model(folder: Path, config: Config, weights: Weights, tokenizer: Tokenizer, served: Served) -> None:
     """Write what stands beside the graphs: `model.safetensors`, `config.json` and the tokenizer's files."""
-    described, state = to_hugging_face(config, weights, served.labels, TASKS[served.task].problem_type)
+    describe = FAMILIES[config.family].describe
+    described, state = describe(config, weights, served.labels, TASKS[served.task].problem_type)
     try:
         save_file(state, folder / "model.safetensors", {"format": "pt"})
     except SafetensorError as e:  # what it makes of a full disk
@@ -51,18 +54,22 @@ def write_model(folder: Path, config: EncoderConfig, weights: Weights, tokenizer
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone; a container serves as somebody else
     for name, content in tokenizer_files(tokenizer, config, served.max_seq_len).items():
         (folder / name).write_text(content, encoding="utf-8")
-    facts = {name: value for name, value in asdict(served).items() if name != "labels"}  # they are `id2label`
-    write_json(folder / "config.json", described | {"retort": facts})
+    write_json(folder / "config.json", described | {"retort": served.to_json()})
 
 
 def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Sequence[Input]) -> None:
     """Write `golden.jsonl`: inputs with the logits that the serving graph gives for each alone."""
     session = open_session(folder / served.graph, precision=served.precision)
     short = [i for i in inputs if len(i.text) + len(i.text_pair or "") <= MAX_GOLDEN_CHARACTERS] or inputs[:1]
-    encoded = served.encode(short, tokenizer)
+    task, encoded = TASKS[served.task], served.encode(short, tokenizer)
     with (folder / "golden.jsonl").open("w", encoding="utf-8") as f:
         for one, encodings in zip(short, encoded, strict=True):
-            logits = run_encodings(session, encodings, tokenizer.pad_id).mean(axis=0)
+            logits = task.join(encodings, run_encodings(session, encodings, tokenizer.pad_id))
             fields = {name: text for name, text in asdict(one).items() if text is not None}
-            f.write(json.dumps(fields | {"logits": [float(x) for x in logits]}, ensure_ascii=False) + "\n")
+            f.write(json.dumps(fields | {"logits": logits.tolist()}, ensure_ascii=False) + "\n")
     session.close()
+
+
+def _flatten(logits: Iterable[Floats]) -> Floats:
+    """What encodings gave, (n_labels,) or (T_i, n_labels) each, as rows (N, n_labels)."""
+    return np.concatenate([np.atleast_2d(each) for each in logits])

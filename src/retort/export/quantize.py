@@ -33,7 +33,7 @@ def quantize(source: Path, target: Path, encodings: Sequence[Encoding]) -> None:
     model = onnx.load(source)
     products = _products(model.graph)
     tensors = list(dict.fromkeys(product.input[0] for product in products))
-    ranges = find_ranges(model, tensors, _spread(encodings))
+    ranges = find_ranges(model, tensors, _spread(encodings)) if tensors else {}  # a bilstm's LSTMs stay as they are
     rewrite = _Rewrite(model.graph, products, ranges)
     rewrite.apply()
     save_graph(model, target)

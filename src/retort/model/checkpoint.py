@@ -1,12 +1,14 @@
 """A folder with a pretrained encoder becomes configuration, weights and tokenizer, whichever layout it has."""
 
 import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retort.errors import BadCheckpoint
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, Weights
+from retort.model.bilstm_folder import read_bilstm
 from retort.model.configuration import read_json_object
 from retort.model.google import find_google_config, read_google
 from retort.model.hugging_face import read_hugging_face
@@ -18,7 +20,7 @@ from retort.tokenization.tokenizer import Tokenizer, load_tokenizer
 class Checkpoint:
     """A pretrained encoder and the tokenizer it was trained with."""
 
-    config: EncoderConfig
+    config: Config
     weights: Weights
     tokenizer: Tokenizer
 
@@ -29,8 +31,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises BadCheckpoint, naming the file or tensor: it is missing, damaged or not what the configuration asks for.
     """
     home = _find_home(folder)
-    config, weights = read_google(home) if find_google_config(home) else read_hugging_face(home)
+    config, weights = _reader_of(home)(home)
     return Checkpoint(config, weights, load_vocabulary(home, config.vocab_size))
+
+
+def _reader_of(home: Path) -> Callable[[Path], tuple[Config, Weights]]:
+    if find_google_config(home):
+        return read_google
+    return _OUR_OWN.get(read_json_object(home / "config.json").get("model_type", ""), read_hugging_face)
+
+
+_OUR_OWN: Mapping[object, Callable[[Path], tuple[Config, Weights]]] = {"bilstm": read_bilstm}
 
 
 def load_vocabulary(folder: Path, vocab_size: int) -> Tokenizer:

@@ -3,11 +3,14 @@
 Master weights are float32; matrix products run in `precision`; norms and softmax in float32.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 import tensorflow as tf
 
 from retort.errors import BadUsage
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, EncoderConfig, Weights
 from retort.model.operations import ACTIVATIONS, Tensor, attention_shares, dropout, layer_norm, linear
 from retort.tasks.base import Floats
 
@@ -16,7 +19,7 @@ LORA_KERNELS = ("attention.qkv", "attention.output", "ffn.intermediate", "ffn.ou
 LORA_SCALE = 2.0  # what LoRA's alpha / rank usually is
 
 
-def parse_freeze(freeze: str, config: EncoderConfig) -> int:
+def parse_freeze(freeze: str, config: Config) -> int:
     """How many layers `none`, a number or `all` keeps as they are.
 
     Raises BadUsage: it is none of these, or more than the encoder has.
@@ -34,6 +37,12 @@ class Encoder:
     bottom and with the embeddings; groups that a trained layer shares still train.  With `lora_rank` only low-rank
     updates of the trained layers' kernels train.
     """
+
+    inputs: ClassVar[Mapping[str, tf.TensorSpec]] = {
+        "input_ids": tf.TensorSpec([None, None], tf.int32),
+        "attention_mask": tf.TensorSpec([None, None], tf.int32),
+        "token_type_ids": tf.TensorSpec([None, None], tf.int32),
+    }
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Folders in Hugging Face's layout become a configuration and weights, and back.  No PyTorch: safetensors only.
 
-A trained model becomes a folder that `transformers` reads as `BertForSequenceClassification` or `Albert…`, with the
-same logits.  That class knows no mean pooling, so BERT with mean pooling gets one more layer that computes it: equal
-attention to every token, times a number beside which the residual vanishes, then a norm.
+A trained model becomes a folder that `transformers` reads as `BertForSequenceClassification`, `…ForTokenClassification`
+or `Albert…`, with the same logits.  The first knows no mean pooling, so BERT with mean pooling gets one more layer that
+computes it: equal attention to every token, times a number beside which the residual vanishes, then a norm.
 """
 
 import contextlib
@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from retort.errors import BadCheckpoint
-from retort.model.architecture import EncoderConfig, Weights
+from retort.model.architecture import Config, EncoderConfig, Weights
 from retort.model.configuration import HUGGING_FACE_ACTIVATIONS, parse_config, read_json_object
 from retort.model.names import HUGGING_FACE, expected_shapes, gather, split_name
 from retort.model.safetensors_files import open_safetensors
 from retort.tokenization.tokenizer import Tokenizer
 
 OUR_FACTS = "retort_encoder"  # the key of `config.json` for what `transformers` has no word for
+TOKENS = "token_classification"  # a kind of problem that `transformers` knows by its class alone
 _LOUD = 2.0**40  # times the mean of states: float32 then holds no digit of the residual; a power of two rounds nothing
 _QUIET = 2.0**-14  # where tanh(z) is z to float32's last digits
 
@@ -57,15 +58,25 @@ def to_hugging_face(
 ) -> tuple[dict[str, Any], Weights]:
     """`config.json` and the state dict of a trained model, `classifier.*` and (pooling `cls`) `pooler.*` included.
 
-    `problem_type` is `single_label_classification` or `multi_label_classification`.  Where `transformers` cannot give
-    the same logits, the configuration's `retort_encoder` says `transformers_compatible: false` and why.
+    `problem_type` is `single_label_classification`, `multi_label_classification` or `token_classification`.  Where
+    `transformers` cannot give the same logits, the configuration's `retort_encoder` says
+    `transformers_compatible: false` and why.
     """
     facts: dict[str, Any] = {"pooling": config.pooling, "pooler_activation": config.pooler_activation}
-    why = _why_not(config)
-    facts |= {"pooling_layer": False, "transformers_compatible": not why, **({"why": why} if why else {})}
-    if config.pooling == "mean" and not why:
-        config, weights = _with_pooling_layer(config, weights)
-        facts["pooling_layer"] = True
+    if problem_type == TOKENS:
+        facts |= {"pooling_layer": False, "transformers_compatible": True, **_of_chain(weights)}
+        weights = {name: w for name, w in weights.items() if not name.startswith("pooler.")}
+    else:
+        why = _why_not(config)
+        facts |= {"pooling_layer": False, "transformers_compatible": not why, **({"why": why} if why else {})}
+        if config.pooling == "mean" and not why:
+            config, weights = _with_pooling_layer(config, weights)
+            facts["pooling_layer"] = True
+    return _config_json(config, labels, problem_type) | {OUR_FACTS: facts}, _state(config, weights)
+
+
+def _state(config: EncoderConfig, weights: Weights) -> Weights:
+    """Encoder and head under the names of `transformers`; a CRF keeps ours, which it passes over."""
     scheme, prefix = HUGGING_FACE[config.family], f"{config.family}."
     state: Weights = {}
     for name in expected_shapes(config, pooler="pooler.kernel" in weights):
@@ -77,10 +88,17 @@ def to_hugging_face(
         state[prefix + scheme.names(template, leaf, int(group))[0]] = np.ascontiguousarray(array, np.float32)
     state["classifier.weight"] = np.ascontiguousarray(weights["classifier.kernel"].T, np.float32)
     state["classifier.bias"] = np.asarray(weights["classifier.bias"], np.float32)
-    return _config_json(config, labels, problem_type) | {OUR_FACTS: facts}, state
+    return state | {name: w for name, w in weights.items() if name.startswith("crf.")}
 
 
-def tokenizer_files(tokenizer: Tokenizer, config: EncoderConfig, max_seq_len: int) -> dict[str, str]:
+def _of_chain(weights: Weights) -> dict[str, str]:
+    """What a reader of logits must know where a CRF decides."""
+    if "crf.transitions" not in weights:
+        return {}
+    return {"logits": "emissions: the tags of a text are its best path through the CRF of the tensors crf.*"}
+
+
+def tokenizer_files(tokenizer: Tokenizer, config: Config, max_seq_len: int) -> dict[str, str]:
     """The files, by name, from which `AutoTokenizer` gives our ids, special tokens included."""
     core = json.loads(tokenizer.to_json())
     names = {each["content"]: each["id"] for each in core["added_tokens"]}
@@ -131,10 +149,11 @@ def _with_pooling_layer(config: EncoderConfig, weights: Weights) -> tuple[Encode
 
 
 def _config_json(config: EncoderConfig, labels: Sequence[str], problem_type: str) -> dict[str, Any]:
+    kind = {"problem_type": problem_type} if problem_type != TOKENS else {}
     return {
-        "architectures": [f"{config.family.capitalize()}ForSequenceClassification"],
+        "architectures": [f"{config.family.capitalize()}For{'Sequence' if kind else 'Token'}Classification"],
         "model_type": config.family,
-        "problem_type": problem_type,
+        **kind,
         "id2label": {str(i): label for i, label in enumerate(labels)},
         "label2id": {label: i for i, label in enumerate(labels)},
         "vocab_size": config.vocab_size,

@@ -36,6 +36,21 @@ class Chain:
         free = np.zeros(len(tags), np.float32)
         return cls(np.where(legal, free, np.float32(FORBIDDEN)), np.where(first, free, np.float32(FORBIDDEN)), free)
 
+    @classmethod
+    def from_json(cls, value: object, n_tags: int) -> "Chain":
+        """Read what `to_json` wrote.  Raises ValueError: it is nothing of the kind, or not for so many tags."""
+        shapes = {"transitions": (n_tags, n_tags), "start": (n_tags,), "end": (n_tags,)}
+        if not isinstance(value, dict) or value.keys() != shapes.keys():
+            raise ValueError(f"expected a chain's {', '.join(shapes)}")
+        scores = {name: np.asarray(value[name], np.float32) for name in shapes}
+        if any(scores[name].shape != shapes[name] or not np.isfinite(scores[name]).all() for name in shapes):
+            raise ValueError(f"expected a chain's scores for {n_tags} tags")
+        return cls(**scores)
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Lists of numbers."""
+        return {name: np.asarray(getattr(self, name)).tolist() for name in ("transitions", "start", "end")}
+
     def soften(self, temperature: float) -> "Chain":
         """The chain for emissions that were divided by `temperature`; what was forbidden stays so."""
 

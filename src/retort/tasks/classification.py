@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from retort.config import LongText
-from retort.errors import InvalidInput
 from retort.tasks import metrics
-from retort.tasks.base import Decoding, Fields, Floats, Input, Prediction, Targets, Task
+from retort.tasks.base import Decoding, Fields, Floats, Gold, Input, Kind, LabelPrediction, Targets, Task, parse_text
 from retort.tokenization.encoding import Encoding, encode_pair, encode_text
 from retort.tokenization.tokenizer import Tokenizer
 
@@ -19,15 +18,27 @@ class Classification:
     head = "pooled"
     activation = "softmax"
     problem_type = "single_label_classification"
+    pipeline_tag = "text-classification"
+    answers: Kind = "label"
+    gold = "labels"
+    long_text: LongText = "head"
 
     def suit(self, multi_label: bool) -> Task:
         """Itself, or the task of several labels a text."""
         return MultiLabelClassification() if multi_label else self
 
+    def label_names(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The labels themselves."""
+        return tuple(labels)
+
+    def labels_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names themselves."""
+        return tuple(names)
+
     def parse(self, fields: Fields) -> Input:
         """Fields `text` and perhaps `text_pair` become an Input; both must be strings of real characters."""
-        text, pair = _string(fields, "text"), fields.get("text_pair")
-        return Input(text, None if pair is None else _string(fields, "text_pair"))
+        text, pair = parse_text(fields, "text"), fields.get("text_pair")
+        return Input(text, None if pair is None else parse_text(fields, "text_pair"))
 
     def encode(
         self, inputs: Sequence[Input], tokenizer: Tokenizer, max_seq_len: int, long_text: LongText
@@ -42,36 +53,28 @@ class Classification:
             for i in inputs
         ]
 
-    def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
-        """The most probable label; windows are averaged before the softmax."""
-        calibrated = _mean(logits) / decoding.temperature
+    def join(self, encodings: Sequence[Encoding], rows: Sequence[Floats]) -> Floats:
+        """The mean over the windows of a text, (n_labels,); most texts have one."""
+        return rows[0] if len(rows) == 1 else np.asarray(np.mean(rows, axis=0), np.float32)
+
+    def decode(
+        self, given: Input, encodings: Sequence[Encoding], logits: Floats, decoding: Decoding
+    ) -> LabelPrediction:
+        """The most probable label."""
+        calibrated = logits / decoding.temperature
         probabilities = metrics.softmax(calibrated)
         best = int(probabilities.argmax())
-        return Prediction(decoding.labels[best], float(probabilities[best]), probabilities, decoding.labels, calibrated)
+        label, probability = decoding.labels[best], float(probabilities[best])
+        return LabelPrediction(label, probability, probabilities, decoding.labels, calibrated)
 
-    def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+    def targets(self, golds: Sequence[Gold], encodings: Sequence[Sequence[Encoding]], labels: Sequence[str]) -> Targets:
         """Index of each input's label, (N,) int64."""
         index = {label: i for i, label in enumerate(labels)}
         return np.array([index[gold[0]] for gold in golds], np.int64)
 
-    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
-        """accuracy, macro_f1 (over labels present in either), weighted_f1, ece, log_loss."""
-        n_labels = len(decoding.labels)
-        probabilities = metrics.softmax(logits / decoding.temperature)
-        predicted = probabilities.argmax(axis=-1)
-        matrix = metrics.confusion_matrix(targets, predicted, n_labels)
-        counts = matrix.sum(axis=1)
-        _, _, f1 = metrics.precision_recall_f1(matrix.diagonal(), matrix.sum(axis=0), counts)
-        present = counts + matrix.sum(axis=0) > 0
-        correct = predicted == targets
-        of_target = probabilities[np.arange(len(targets)), targets]
-        return {
-            "accuracy": float(correct.mean()),
-            "macro_f1": float(f1[present].mean()),
-            "weighted_f1": float((f1 * counts).sum() / counts.sum()),
-            "ece": metrics.expected_calibration_error(probabilities.max(axis=-1), correct),
-            "log_loss": float(-np.log(np.maximum(of_target, 1e-12)).mean()),
-        }
+    def spread(self, targets: Targets, encodings: Sequence[Encoding]) -> list[Targets]:
+        """Each window of a text is learned from as if it were the text."""
+        return [targets] * len(encodings)
 
 
 class MultiLabelClassification(Classification):
@@ -80,52 +83,23 @@ class MultiLabelClassification(Classification):
     name = "multi_label_classification"
     activation = "sigmoid"
     problem_type = "multi_label_classification"
+    answers: Kind = "labels"
 
-    def decode(self, logits: Floats, decoding: Decoding) -> Prediction:
-        """Every label whose probability reaches the threshold; windows are averaged before the sigmoid."""
-        calibrated = _mean(logits) / decoding.temperature
+    def decode(
+        self, given: Input, encodings: Sequence[Encoding], logits: Floats, decoding: Decoding
+    ) -> LabelPrediction:
+        """Every label whose probability reaches the threshold."""
+        calibrated = logits / decoding.temperature
         probabilities = metrics.sigmoid(calibrated)
         chosen = [i for i in np.argsort(-probabilities, kind="stable") if probabilities[i] >= decoding.threshold]
         labels = [decoding.labels[i] for i in chosen]
         certainties = [float(probabilities[i]) for i in chosen]
-        return Prediction(labels, certainties, probabilities, decoding.labels, calibrated)
+        return LabelPrediction(labels, certainties, probabilities, decoding.labels, calibrated)
 
-    def targets(self, golds: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+    def targets(self, golds: Sequence[Gold], encodings: Sequence[Sequence[Encoding]], labels: Sequence[str]) -> Targets:
         """1 where a label holds, (N, n_labels) float32."""
         index = {label: i for i, label in enumerate(labels)}
         found = np.zeros((len(golds), len(labels)), np.float32)
         for row, gold in enumerate(golds):
             found[row, [index[label] for label in gold]] = 1.0
         return found
-
-    def score(self, logits: Floats, targets: Targets, decoding: Decoding) -> dict[str, float]:
-        """micro_f1, macro_f1 (over labels present in either), accuracy (all labels right), ece."""
-        probabilities = metrics.sigmoid(logits / decoding.temperature)
-        predicted, actual = probabilities >= decoding.threshold, targets > 0.5
-        hits = (predicted & actual).sum(axis=0)
-        n_predicted, n_actual = predicted.sum(axis=0), actual.sum(axis=0)
-        _, _, f1 = metrics.precision_recall_f1(hits, n_predicted, n_actual)
-        present = n_predicted + n_actual > 0
-        confidences = np.where(predicted, probabilities, 1 - probabilities)
-        return {
-            "micro_f1": float(2 * hits.sum() / max(1, n_predicted.sum() + n_actual.sum())),
-            "macro_f1": float(f1[present].mean()) if present.any() else 0.0,
-            "accuracy": float((predicted == actual).all(axis=1).mean()),
-            "ece": metrics.expected_calibration_error(confidences.ravel(), (predicted == actual).ravel()),
-        }
-
-
-def _mean(logits: Floats) -> Floats:
-    """Over the windows of a text (n_encodings, n_labels); most texts have one."""
-    return logits[0] if len(logits) == 1 else np.asarray(logits.mean(axis=0), np.float32)
-
-
-def _string(fields: Fields, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise InvalidInput(f"Expected `{name}` to be a string, got {type(value).__name__}.")
-    try:
-        value.encode()  # much faster than looking at each character
-    except UnicodeEncodeError as e:
-        raise InvalidInput(f"`{name}` holds a lone surrogate, which is no character; send valid Unicode.") from e
-    return value

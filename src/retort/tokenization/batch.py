@@ -19,11 +19,13 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Arrays (B, T): `input_ids`, `attention_mask` (1 on tokens, 0 on padding), `token_type_ids`."""
+    """Arrays (B, T): `input_ids`, `attention_mask` (1 on tokens, 0 on padding), `token_type_ids`; and for models that
+    spell (B, T, C): `characters`, 0 where a token has no more."""
 
     input_ids: Ids
     attention_mask: Ids
     token_type_ids: Ids
+    characters: Ids | None = None
 
 
 def collate(encodings: Sequence[Encoding], pad_id: int, length: int | None = None, n_rows: int | None = None) -> Batch:
@@ -37,7 +39,15 @@ def collate(encodings: Sequence[Encoding], pad_id: int, length: int | None = Non
         mask[row, : len(e)] = 1
         if e.n_first < len(e):
             types[row, e.n_first : len(e)] = 1
-    return Batch(ids, mask, types)
+    return Batch(ids, mask, types, _spell(encodings, shape) if encodings[0].characters is not None else None)
+
+
+def _spell(encodings: Sequence[Encoding], shape: tuple[int, int]) -> Ids:
+    rows = [np.asarray(e.characters, np.int64) for e in encodings]
+    characters = np.zeros((*shape, rows[0].shape[-1]), np.int64)
+    for row, found in enumerate(rows):
+        characters[row, : len(found)] = found
+    return characters
 
 
 def round_width(length: int, max_width: int) -> int:

@@ -2,19 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from retort.config import LongText
 from retort.tokenization.tokenizer import Tokenizer
 
 
+class Word(NamedTuple):
+    """A word that begins in an encoding: `position` of its first token there; `start` and `end` of the word in
+    characters of the text."""
+
+    position: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """`ids` (T,) as the model takes them, special tokens included; the first `n_first` belong to segment 0, the others
-    to segment 1.  `truncated` says that tokens of the input are in no encoding of it."""
+    to segment 1.  `truncated` says that tokens of the input are in no encoding of it.
+
+    For tasks that label words: those that begin in it, and for models that spell, the ids of each token's characters.
+    """
 
     ids: Sequence[int]
     n_first: int
     truncated: bool = False
+    words: Sequence[Word] = ()
+    characters: Sequence[Sequence[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -26,18 +41,21 @@ def encode_text(ids: Sequence[int], tokenizer: Tokenizer, max_seq_len: int, long
     `head` keeps the beginning of a longer text, `head_tail` as much of beginning as of end (the end gets the odd one),
     `windows` all of it in windows that overlap by a quarter.
     """
-    room = max_seq_len - 2
-    if len(ids) <= room:
-        pieces, truncated = [ids], False
-    elif long_text == "windows":
-        stride = max(1, room - room // 4)
-        starts = range(0, len(ids) - room + stride, stride)
-        pieces, truncated = [ids[min(s, len(ids) - room) :][:room] for s in starts], False
-    elif long_text == "head_tail":
-        pieces, truncated = [[*ids[: room // 2], *ids[len(ids) - (room - room // 2) :]]], True
-    else:
-        pieces, truncated = [ids[:room]], True
+    pieces, truncated = cut(ids, max_seq_len - 2, long_text)
     return [Encoding([tokenizer.cls_id, *p, tokenizer.sep_id], len(p) + 2, truncated) for p in pieces]
+
+
+def cut(ids: Sequence[int], room: int, long_text: LongText) -> tuple[list[Sequence[int]], bool]:
+    """Pieces of at most `room`, and whether some of the ids are in none."""
+    if len(ids) <= room:
+        return [ids], False
+    if long_text == "windows":
+        stride = max(1, room - room // 4)
+        starts = (min(s, len(ids) - room) for s in range(0, len(ids) - room + stride, stride))
+        return [ids[start : start + room] for start in starts], False
+    if long_text == "head_tail":
+        return [[*ids[: room // 2], *ids[len(ids) - (room - room // 2) :]]], True
+    return [ids[:room]], True
 
 
 def extend(encoding: Encoding, length: int, pad_id: int) -> Encoding:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -32,6 +33,7 @@ class Tokenizer:
         self.cls_id = self._special("[CLS]")
         self.sep_id = self._special("[SEP]")
         self.pad_id = self._special("[PAD]", "<pad>")
+        self.unknown_id = self._special("[UNK]", "<unk>")
 
     def _special(self, *names: str) -> int:
         for name in names:
@@ -44,6 +46,11 @@ class Tokenizer:
         """Number of tokens, added ones included."""
         return int(self._core.get_vocab_size(with_added_tokens=True))
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """The id of each token."""
+        return dict(self._core.get_vocab(with_added_tokens=True))
+
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids of each text, without special tokens, uncut."""
         found = self._core.encode_batch(list(texts), add_special_tokens=False)
@@ -52,6 +59,15 @@ class Tokenizer:
     def tokenize_ids(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """The ids alone, which is a third faster."""
         return [e.ids for e in self._core.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def character_id(self, character: str) -> int:
+        """The id of a character that is a token by itself; of an unknown one, the unknown token's."""
+        return self._character_ids.get(character, self.unknown_id)
+
+    @cached_property
+    def _character_ids(self) -> dict[str, int]:
+        """Asking the library for each character would take longer than the model that reads them."""
+        return {token: i for token, i in self.vocabulary.items() if len(token) == 1}
 
     def to_json(self) -> str:
         """What `tokenizer.json` holds: `from_json` gives the same tokenizer back."""

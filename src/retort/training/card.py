@@ -1,6 +1,7 @@
 """What a training found out becomes the model card: `README.md` with the YAML header that model hubs read."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from retort.training.evaluate import Evaluation
 from retort.training.report import TrainingReport
@@ -17,8 +18,45 @@ BASE_MODELS = {
     "wwm_cased_L-24_H-1024_A-16": "google-bert/bert-large-cased-whole-word-masking",
     **{f"albert_{size}_v2": f"albert/albert-{size}-v2" for size in ("base", "large", "xlarge", "xxlarge")},
 }
-HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1"}  # ours -> the hub's type of metric
+HUB_METRICS = {  # ours -> the hub's type of metric
+    **{"f1": "f1", "precision": "precision", "recall": "recall"},
+    **{"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1"},
+}
 N_LABELS, MAX_LABEL = 200, 80
+
+
+class Words(NamedTuple):
+    """What is said differently of different kinds of task."""
+
+    auto_model: str
+    labels: str
+    heading: str
+    label: str
+    counted: str
+    limits: str
+    errors: str
+
+
+WORDS = {  # by the hub's name of the kind of task
+    "text-classification": Words(
+        auto_model="AutoModelForSequenceClassification",
+        labels="labels",
+        heading="Labels",
+        label="label",
+        counted="texts",
+        limits="It knows the labels above and no others: a text about something else gets one of them too.",
+        errors="most confident",
+    ),
+    "token-classification": Words(
+        auto_model="AutoModelForTokenClassification",
+        labels="types of entities",
+        heading="Types of entities",
+        label="type",
+        counted="entities",
+        limits="It finds entities of the types above and no others; one is right where both ends and its type are.",
+        errors="commonest",
+    ),
+}
 
 
 def build_card(report: TrainingReport) -> str:
@@ -44,18 +82,18 @@ def _header(report: TrainingReport) -> Iterable[str]:
     yield "---"
     yield "license: unknown"
     yield "library_name: transformers"
-    yield "pipeline_tag: text-classification"
+    yield f"pipeline_tag: {report.pipeline_tag}"
     if base:
         yield f"base_model: {quote(base)}"
     yield "tags:"
-    yield from (f"- {tag}" for tag in (report.family.lower(), "text-classification", "onnx", "retort"))
+    yield from (f"- {tag}" for tag in (report.family.lower(), report.pipeline_tag, "onnx", "retort"))
     yield "metrics:"
     yield from (f"- {metric}" for metric in dict.fromkeys(HUB_METRICS[n] for n in test.scores if n in HUB_METRICS))
     yield "model-index:"
     yield f"- name: {quote(report.model)}"
     yield "  results:"
     yield "  - task:"
-    yield "      type: text-classification"
+    yield f"      type: {report.pipeline_tag}"
     yield "    dataset:"
     yield f"      name: {quote(report.files.get('test', 'test split'))}"
     yield "      type: text"
@@ -70,13 +108,13 @@ def _header(report: TrainingReport) -> Iterable[str]:
 
 
 def _body(report: TrainingReport) -> Iterable[str]:
-    measured, counts = report.measured, report.data.counts
+    measured, counts, words = report.measured, report.data.counts, WORDS[report.pipeline_tag]
     yield f"# {cell(report.model)}, fine-tuned"
     yield ""
     yield (
-        f"A {report.family} model for {report.task.replace('_', ' ')} with {len(measured.test.labels)} labels, trained "
-        f"on {counts.get('train', 0):,} texts on {report.created:%Y-%m-%d}. It serves with Retort (`retort serve`) and "
-        "loads in `transformers` (`AutoModelForSequenceClassification`), unless `config.json` says "
+        f"A {report.family} model for {report.task.replace('_', ' ')} with {len(measured.test.labels)} {words.labels}, "
+        f"trained on {counts.get('train', 0):,} texts on {report.created:%Y-%m-%d}. It serves with Retort "
+        f"(`retort serve`) and loads in `transformers` (`{words.auto_model}`), unless `config.json` says "
         '`"transformers_compatible": false`.'
     )
     yield ""
@@ -92,9 +130,9 @@ def _body(report: TrainingReport) -> Iterable[str]:
         f"nothing. Probabilities are calibrated: divide the logits by {measured.temperature:.4f} first. {report.reason}"
     )
     yield ""
-    yield "## Labels"
+    yield f"## {words.heading}"
     yield ""
-    yield "| label | F1 | precision | recall | texts in test |"
+    yield f"| {words.label} | F1 | precision | recall | {words.counted} in test |"
     yield "|---|---:|---:|---:|---:|"
     for s in measured.test.labels[:N_LABELS]:
         yield f"| {cell(s.label)} | {s.f1:.3f} | {s.precision:.3f} | {s.recall:.3f} | {s.support} |"
@@ -104,9 +142,8 @@ def _body(report: TrainingReport) -> Iterable[str]:
     yield "## Limits"
     yield ""
     yield (
-        "It knows the labels above and no others: a text about something else gets one of them too. Scores hold for "
-        "texts like those of the test split. `report.html` shows the data, the most confident errors and how to "
-        "reproduce this model."
+        f"{words.limits} Scores hold for texts like those of the test split. `report.html` shows the data, the "
+        f"{words.errors} errors and how to reproduce this model."
     )
 
 

@@ -30,12 +30,14 @@ MAX_NAME = 28  # characters
 
 def draw_confusion(evaluation: Evaluation) -> bytes:
     """PNG of the confusion matrix; where several labels may hold, of what was found, missed and invented of each."""
-    names = [readable(s.label, MAX_NAME) for s in evaluation.labels]
+    names = [readable(name, MAX_NAME) for name in evaluation.names]
     counts, right, columns = evaluation.confusion, np.eye(len(names), dtype=bool), names
+    support = counts.sum(axis=1, keepdims=True)
     if counts.ndim == 3:
         counts = np.stack([counts[:, 1, 1], counts[:, 1, 0], counts[:, 0, 1]], axis=1)
         right, columns = np.array([[True, False, False]] * len(names)), ["found", "missed", "wrongly predicted"]
-    shares = np.minimum(1, counts / np.maximum(1, [[s.support] for s in evaluation.labels]))
+        support = counts[:, :2].sum(axis=1, keepdims=True)
+    shares = np.minimum(1, counts / np.maximum(1, support))
     cell = 0.5 if len(names) <= MAX_COUNTED else max(0.17, 0.5 * MAX_COUNTED / len(names))
     cell = min(cell, 40 / len(names))
     margin = 0.8 + 0.075 * max(map(len, [*names, *columns]))

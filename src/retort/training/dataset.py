@@ -11,27 +11,32 @@ from retort.tokenization.batch import Batch, collate
 from retort.tokenization.encoding import Encoding
 
 BATCHES_PER_GROUP = 50  # texts are sorted by length within so many batches: enough for little padding, few for chance
+NO_TARGET = -1  # where a token's label is not read
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What is learned from: each encoding with its target; windows of one text carry the same target."""
+    """What is learned from: each encoding with its target.
+
+    The target of a text is an int or (n_labels,) float32, and its windows carry the same; that of tokens is
+    (T_i,) int64, `NO_TARGET` where no label is read.
+    """
 
     encodings: Sequence[Encoding]
-    targets: Targets  # (N,) int64 or (N, n_labels) float32
+    targets: Targets | Sequence[Targets]
 
     def __len__(self) -> int:
         return len(self.encodings)
 
     def batch(self, rows: Sequence[int] | npt.NDArray[np.int64], pad_id: int) -> tuple[Batch, Targets]:
-        """The examples of `rows`, padded to the longest of them."""
-        return collate([self.encodings[i] for i in rows], pad_id), self.targets[np.asarray(rows)]
-
-
-def build_examples(encodings: Sequence[Sequence[Encoding]], targets: Targets) -> Examples:
-    """One example for each encoding of each input; `targets` counts inputs."""
-    owners = np.repeat(np.arange(len(encodings)), [len(windows) for windows in encodings])
-    return Examples([e for windows in encodings for e in windows], targets[owners])
+        """The examples of `rows`, padded to the longest of them, with targets (B, ...)."""
+        batch, targets = collate([self.encodings[i] for i in rows], pad_id), [self.targets[i] for i in rows]
+        if not _are_of_tokens(targets):
+            return batch, np.stack(targets)
+        padded = np.full(batch.input_ids.shape, NO_TARGET, np.int64)
+        for row, target in zip(padded, targets, strict=True):
+            row[: len(target)] = target
+        return batch, padded
 
 
 def n_batches(n_examples: int, batch_size: int) -> int:
@@ -55,13 +60,19 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def balanced_class_weights(targets: Targets, n_labels: int) -> npt.NDArray[np.float32]:
+def balanced_class_weights(targets: Targets | Sequence[Targets], n_labels: int) -> npt.NDArray[np.float32]:
     """What each label must weigh for all to count the same, (n_labels,).
 
-    One label a text: N / (n_labels * count).  Several: texts without the label for each text with it.
+    One label a text or token: N / (n_labels * count).  Several: texts without the label for each text with it.
     """
+    if not isinstance(targets, np.ndarray):
+        targets = np.concatenate(targets) if _are_of_tokens(targets) else np.stack(targets)
     if targets.ndim == 2:
         n_with = targets.sum(axis=0)
         return np.asarray((len(targets) - n_with) / np.maximum(n_with, 1), np.float32)
-    counts = np.bincount(targets, minlength=n_labels)
-    return np.asarray(len(targets) / (n_labels * np.maximum(counts, 1)), np.float32)
+    counts = np.bincount(targets[targets != NO_TARGET], minlength=n_labels)
+    return np.asarray(counts.sum() / (n_labels * np.maximum(counts, 1)), np.float32)
+
+
+def _are_of_tokens(targets: Sequence[Targets]) -> bool:
+    return targets[0].ndim == 1 and bool(np.issubdtype(targets[0].dtype, np.integer))

@@ -1,13 +1,14 @@
 """Logits against targets become an Evaluation: what a report shows and `metrics.json` keeps.  Knows no model."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from retort.tasks.base import Decoding, Floats, Input, Targets, Task
+from retort.tasks.label_metrics import score_multi_label, score_single_label
 from retort.tasks.metrics import Ints, confusion_matrix, precision_recall_f1, sigmoid, softmax
 
 N_BINS = 15  # as in `metrics.expected_calibration_error`
@@ -50,10 +51,11 @@ class ConfidentError:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One model on one split.
+    """One model on one split of `n` texts.
 
     `confusion` counts (n_labels, n_labels), rows true and columns predicted; where several labels may hold, it is
-    (n_labels, 2, 2), the same for each label by itself (false, true).  `ece_before` is at temperature 1.
+    (n_labels, 2, 2), the same for each label by itself (false, true).  `ece_before` is at temperature 1.  Where labels
+    are of spans, `confusion` has one more row and column, `nothing`, and `fates` says what became of how many spans.
     """
 
     n: int
@@ -63,6 +65,13 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
     ece_before: float
     errors: tuple[ConfidentError, ...]
+    nothing: str | None = None
+    fates: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the rows of `confusion`."""
+        return tuple(score.label for score in self.labels) + (() if self.nothing is None else (self.nothing,))
 
     @property
     def ece(self) -> float:
@@ -107,31 +116,18 @@ def evaluate(
     """
     if not len(logits) == len(targets) == len(inputs) or not len(inputs):
         raise ValueError(f"Expected as many logits, targets as inputs: {len(logits)}, {len(targets)}, {len(inputs)}.")
-    reading = _READINGS[task.activation](logits, targets, decoding)
+    read, score = _WAYS[task.answers]
+    reading = read(logits, targets, decoding)
     untempered = Decoding(decoding.labels, 1.0, decoding.threshold)
     return Evaluation(
         n=len(inputs),
-        scores=task.score(logits, targets, decoding),
-        labels=_score_labels(reading, decoding.labels),
+        scores=score(logits, targets, decoding),
+        labels=score_labels(decoding.labels, *_count_labels(reading)),
         confusion=reading.confusion,
-        reliability=_fill_bins(reading),
-        ece_before=task.score(logits, targets, untempered)["ece"],
+        reliability=fill_bins(reading.confidences, reading.correct),
+        ece_before=score(logits, targets, untempered)["ece"],
         errors=_pick_errors(reading, decoding.labels, inputs, lines, n_errors),
     )
-
-
-def average_windows(logits: Floats, n_per_input: Sequence[int]) -> Floats:
-    """Logits (n_encodings, n_labels), input after input, become (n_inputs, n_labels): the mean of each one's windows.
-
-    Raises ValueError: an input has no encoding, or the counts do not add up to the rows.
-    """
-    counts = np.asarray(n_per_input, np.int64)
-    if counts.sum() != len(logits) or (counts < 1).any():
-        raise ValueError(f"Expected counts of at least 1 that add up to {len(logits)} rows, got {counts.sum()} in all.")
-    if len(counts) == len(logits):
-        return logits
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return np.asarray(np.add.reduceat(logits, starts, axis=0) / counts[:, None], np.float32)
 
 
 def _read_softmax(logits: Floats, targets: Targets, decoding: Decoding) -> _Reading:
@@ -159,12 +155,16 @@ def _read_sigmoid(logits: Floats, targets: Targets, decoding: Decoding) -> _Read
     return _Reading(confidences.ravel(), correct.ravel(), predicted, actual, confusion, wrongness)
 
 
-_READINGS = {"softmax": _read_softmax, "sigmoid": _read_sigmoid}
+_WAYS = {"label": (_read_softmax, score_single_label), "labels": (_read_sigmoid, score_multi_label)}
 
 
-def _score_labels(reading: _Reading, labels: Sequence[str]) -> tuple[LabelScore, ...]:
+def _count_labels(reading: _Reading) -> tuple[Ints, Ints, Ints]:
     hits = (reading.predicted & reading.actual).sum(axis=0)
-    n_predicted, support = reading.predicted.sum(axis=0), reading.actual.sum(axis=0)
+    return hits, reading.predicted.sum(axis=0), reading.actual.sum(axis=0)
+
+
+def score_labels(labels: Sequence[str], hits: Ints, n_predicted: Ints, support: Ints) -> tuple[LabelScore, ...]:
+    """Counts (n_labels,) of what was right, predicted and true become a score for each label."""
     precision, recall, f1 = precision_recall_f1(hits, n_predicted, support)
     return tuple(
         LabelScore(label, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]), int(n_predicted[i]))
@@ -172,11 +172,12 @@ def _score_labels(reading: _Reading, labels: Sequence[str]) -> tuple[LabelScore,
     )
 
 
-def _fill_bins(reading: _Reading) -> tuple[ReliabilityBin, ...]:
-    bins = np.minimum((reading.confidences * N_BINS).astype(int), N_BINS - 1)
+def fill_bins(confidences: Floats, correct: Bools) -> tuple[ReliabilityBin, ...]:
+    """Decisions (n,) sorted into equal-width bins of their confidence."""
+    bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
     counts = np.bincount(bins, minlength=N_BINS)
-    confidence = np.bincount(bins, reading.confidences, N_BINS) / np.maximum(counts, 1)
-    accuracy = np.bincount(bins, reading.correct, N_BINS) / np.maximum(counts, 1)
+    confidence = np.bincount(bins, confidences, N_BINS) / np.maximum(counts, 1)
+    accuracy = np.bincount(bins, correct, N_BINS) / np.maximum(counts, 1)
     return tuple(
         ReliabilityBin(i / N_BINS, (i + 1) / N_BINS, int(counts[i]), float(confidence[i]), float(accuracy[i]))
         for i in range(N_BINS)

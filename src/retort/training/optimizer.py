@@ -17,11 +17,15 @@ class AdamW:
     """Decoupled weight decay on everything but biases and norms.
 
     A row whose gradient is sparse is as if it did not exist in steps that do not use it: neither moments nor weight
-    decay change it then.  `slots` hold all state but the number of steps.  Source: Loshchilov and Hutter 2019.
+    decay change it then.  `speeds` say which variables learn at how many times the learning rate.  `slots` hold all
+    state but the number of steps.  Source: Loshchilov and Hutter 2019.
     """
 
-    def __init__(self, variables: Mapping[str, tf.Variable], weight_decay: float) -> None:
+    def __init__(
+        self, variables: Mapping[str, tf.Variable], weight_decay: float, speeds: Mapping[str, float] | None = None
+    ) -> None:
         self._variables = dict(variables)
+        self._speeds = dict(speeds or {})
         self._weight_decay = {n: 0.0 if n.endswith(UNDECAYED) else weight_decay for n in self._variables}
         self.slots: dict[str, tf.Variable] = {
             f"{slot}/{name}": tf.Variable(tf.zeros_like(v), trainable=False, name=f"{slot}/{name}")
@@ -45,7 +49,7 @@ class AdamW:
             for name, gradient in whole.items():
                 decay = learn_rate * self._weight_decay[name] if self._weight_decay[name] else None
                 change = self._rows if isinstance(gradient, tf.IndexedSlices) else self._dense
-                change(name, gradient, factor, rate, EPSILON * correction_2, decay)
+                change(name, gradient, factor, rate * self._speeds.get(name, 1.0), EPSILON * correction_2, decay)
             return norm
 
         return tf.cond(tf.math.is_finite(norm), update, lambda: norm)

@@ -1,33 +1,101 @@
 """One split as a model sees it: rows become inputs, encodings and targets, and logits become an evaluation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any, cast
+
+import numpy as np
 
 from retort.data.readers import Row
-from retort.tasks import Decoding, Input, Task
-from retort.tasks.base import Floats, Targets
+from retort.tasks import Decoding, Entity, EntityPrediction, Input, Task
+from retort.tasks.base import Floats, Kind, Targets
 from retort.tokenization.encoding import Encoding
-from retort.training.evaluate import Evaluation, average_windows, evaluate
+from retort.training.entities import calibration_error, evaluate_entities
+from retort.training.evaluate import Evaluation, evaluate
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split as a model sees it."""
+    """One split as a model sees it.  `labels` are the data's, of which the task makes names of logits."""
 
-    rows: list[Row]
-    inputs: list[Input]
-    encodings: list[list[Encoding]]
-    targets: Targets
+    task: Task
+    rows: Sequence[Row]
+    inputs: Sequence[Input]
+    encodings: Sequence[Sequence[Encoding]]
+    labels: Sequence[str]
+    targets: Any  # as `Task.targets` gives them
 
     @property
     def n_truncated(self) -> int:
         """Inputs of which something was left out."""
         return sum(any(e.truncated for e in windows) for windows in self.encodings)
 
-    def logits(self, run: Callable[[Sequence[Encoding]], Floats]) -> Floats:
-        """Logits or features (N, ...) of each input, its windows averaged."""
-        return average_windows(run([e for windows in self.encodings for e in windows]), [*map(len, self.encodings)])
+    @property
+    def flat_encodings(self) -> list[Encoding]:
+        """Input after input."""
+        return [encoding for windows in self.encodings for encoding in windows]
 
-    def evaluate(self, task: Task, logits: Floats, decoding: Decoding) -> Evaluation:
-        """What `logits` (N, n_labels) are worth on this split."""
-        return evaluate(task, logits, self.targets, decoding, self.inputs, [row.line for row in self.rows])
+    @property
+    def flat_targets(self) -> Targets:
+        """Of each decision: (N,) or (N, n_labels) for N inputs, (N,) for N words where words are labelled."""
+        return np.concatenate(self.targets) if isinstance(self.targets, list) else self.targets
+
+    @property
+    def spread_targets(self) -> list[Targets]:
+        """What is to be learned from each of `flat_encodings`."""
+        both = zip(self.targets, self.encodings, strict=True)
+        return [learned for target, windows in both for learned in self.task.spread(target, windows)]
+
+    def run(self, model: Callable[[Sequence[Encoding]], Sequence[Floats]]) -> list[Floats]:
+        """Logits or features of each input, from what a model gives for encodings."""
+        rows = model(self.flat_encodings)
+        ends = accumulate(map(len, self.encodings), initial=0)
+        return [self.task.join(e, rows[a:b]) for e, (a, b) in zip(self.encodings, pairwise(ends), strict=True)]
+
+    def evaluate(self, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
+        """What each input's logits are worth."""
+        return EVALUATIONS[self.task.answers](self, logits, decoding)
+
+
+def build_part(
+    task: Task,
+    rows: Sequence[Row],
+    encode: Callable[[Sequence[Input]], Sequence[Sequence[Encoding]]],
+    labels: Sequence[str],
+) -> Part:
+    """A split of `rows`, whose labels are among `labels`."""
+    inputs = [task.parse(row.fields) for row in rows]
+    encodings = encode(inputs)
+    golds = [getattr(row, task.gold) for row in rows]
+    return Part(task, rows, inputs, encodings, labels, task.targets(golds, encodings, task.label_names(labels)))
+
+
+def flatten(logits: Sequence[Floats]) -> Floats:
+    """Logits or features of inputs, of each decision: (N, ...), as `Part.flat_targets`."""
+    return np.concatenate([np.atleast_2d(each) for each in logits])
+
+
+def _evaluate_labels(part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
+    lines = [row.line for row in part.rows]
+    return evaluate(part.task, np.stack(logits), part.targets, decoding, part.inputs, lines)
+
+
+def _evaluate_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
+    golds, texts = [row.spans for row in part.rows], [given.text for given in part.inputs]
+    before = _find_entities(part, logits, replace(decoding, temperature=1.0))
+    found = before if decoding.temperature == 1 else _find_entities(part, logits, decoding)
+    lines, ece_before = [row.line for row in part.rows], calibration_error(golds, before)
+    return evaluate_entities(golds, found, part.labels, texts, lines, ece_before=ece_before)
+
+
+def _find_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> list[tuple[Entity, ...]]:
+    of_all = zip(part.inputs, part.encodings, logits, strict=True)
+    return [cast(EntityPrediction, part.task.decode(*of_one, decoding)).entities for of_one in of_all]
+
+
+EVALUATIONS: dict[Kind, Callable[[Part, Sequence[Floats], Decoding], Evaluation]] = {
+    "label": _evaluate_labels,
+    "labels": _evaluate_labels,
+    "entities": _evaluate_entities,
+}

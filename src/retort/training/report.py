@@ -20,14 +20,51 @@ from retort.data.splits import SplitReport
 from retort.durations import format_seconds
 from retort.tasks.metrics import Ints
 from retort.training.charts import draw_confusion, draw_learning_curves, draw_reliability
-from retort.training.evaluate import LabelScore, Measured
+from retort.training.evaluate import Measured
 
 if TYPE_CHECKING:  # the trainer is TensorFlow's, a report is not
+    from retort.training.entities import Piece
     from retort.training.trainer import Epoch
 
 MAX_TEXT, MAX_LABEL = 600, 80  # characters shown
 N_CONFUSIONS = 15
+_FILES = resources.files("retort.training")
 SHOWN_NAMES = {"int8": "8 bits"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is said differently of different kinds of task."""
+
+    template: str
+    labels: str
+    by_label: str
+    headlines: tuple[str, ...]  # scores on top of the page
+    start: str  # of the head
+    decisions: str
+    right: str
+
+
+PAGES = {  # by the hub's name of the kind of task
+    "text-classification": Page(
+        template="report.html",
+        labels="labels",
+        by_label="Label by label",
+        headlines=("accuracy", "macro_f1", "micro_f1"),
+        start=" The head started from a logistic regression on the frozen encoder.",
+        decisions="decisions",
+        right="right",
+    ),
+    "token-classification": Page(
+        template="report_entities.html",
+        labels="types of entities",
+        by_label="Type by type",
+        headlines=("f1", "precision", "recall"),
+        start="",
+        decisions="entities",
+        right="exactly right",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +95,7 @@ class TrainingReport:
     seconds: Mapping[str, float]  # stage -> s
     examples_per_s: float
     peak_rss_mb: float
+    pipeline_tag: str = "text-classification"  # the hub's name of the kind of task
 
     @property
     def measured(self) -> Measured:
@@ -67,10 +105,13 @@ class TrainingReport:
 
 def write_report(path: Path, report: TrainingReport) -> None:
     """Write `report` as HTML; half of a surrogate pair, as a command line may hold, becomes a question mark."""
-    source = resources.files("retort.training").joinpath("report.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"shown": shown, "percent": _percent, "duration": format_seconds, "names": _names}
-    page = environment.from_string(source).render(r=report, m=report.measured, **_pictures(report), **_tables(report))
+    loader = jinja2.FunctionLoader(lambda name: _FILES.joinpath(name).read_text(encoding="utf-8"))
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"shown": shown, "marked": marked, "names": _names}
+    environment.filters |= {"percent": _percent, "duration": format_seconds}
+    words = PAGES[report.pipeline_tag]
+    template = environment.get_template(words.template)
+    page = template.render(r=report, m=report.measured, words=words, **_pictures(report), **_tables(report))
     path.write_text(page, encoding="utf-8", errors="replace")
 
 
@@ -93,6 +134,17 @@ def shown(text: str, limit: int = MAX_TEXT) -> Markup:
     kept = "".join(_spell(c) for c in text[:limit])
     more = Markup(' <span class="more">… {:,} characters more</span>').format(len(text) - limit)
     return Markup("<bdi>{}</bdi>{}").format(kept, more if len(text) > limit else "")
+
+
+def marked(pieces: Sequence["Piece"]) -> Markup:
+    """A stranger's text with what is an entity, and what was found, marked; each piece is shown up to the limit."""
+    classes = {(True, False): "gold", (False, True): "found", (True, True): "gold found"}
+    parts = []
+    for piece in pieces:
+        name = classes.get((piece.is_gold, piece.is_predicted))
+        kept = "".join(_spell(c) for c in piece.text[:MAX_TEXT]) + "…" * (len(piece.text) > MAX_TEXT)
+        parts.append(Markup('<span class="{}">{}</span>').format(name, kept) if name else Markup("{}").format(kept))
+    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
 
 
 def _spell(character: str) -> str:
@@ -128,7 +180,7 @@ def _tables(report: TrainingReport) -> dict[str, Any]:
     return {
         "labels": rows,
         "weakest": sorted(seen, key=lambda row: row[0].f1)[:10] if len(rows) > 20 else [],
-        "confusions": _confusions(test.confusion, test.labels),
+        "confusions": _confusions(test.confusion, test.names),
         "compared": [(SHOWN_NAMES.get(name, name), measured) for name, measured in report.variants.items()],
         "splits": [(name, _source(report, name)) for name in ("train", "validation", "test")],
         "total_s": sum(report.seconds.values()),
@@ -142,18 +194,19 @@ def _source(report: TrainingReport, split: str) -> dict[str, Any]:
         "rows": report.data.counts.get(split, 0),
         "dropped": report.data.dropped.get(split, {}),
         "leaked": report.data.leaked.get(split, 0),
+        "repaired": report.data.repaired.get(split, {}),
         "truncated": report.truncated.get(split, 0),
     }
 
 
-def _confusions(confusion: Ints, labels: Sequence[LabelScore]) -> list[tuple[str, str, int]]:
+def _confusions(confusion: Ints, labels: Sequence[str]) -> list[tuple[str, str, int]]:
     """The most frequent mistakes: true label, predicted label, how often."""
     if confusion.ndim != 2:
         return []
     wrong = confusion * (1 - np.eye(len(labels), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:N_CONFUSIONS]
     pairs = [divmod(int(i), len(labels)) for i in order]
-    return [(labels[t].label, labels[p].label, int(wrong[t, p])) for t, p in pairs if wrong[t, p]]
+    return [(labels[t], labels[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p]]
 
 
 def _names(labels: Sequence[str]) -> Markup:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from retort.config import TrainSettings
-from retort.model.classifier import IDS, Classifier
+from retort.model.classifier import Classifier, Inputs
 from retort.model.operations import Tensor
 from retort.tasks.base import Floats, Targets
 from retort.tokenization.batch import Batch
@@ -23,23 +23,20 @@ class TrainStep:
         weights = np.ones(model.head.n_labels, np.float32) if class_weights is None else class_weights
         self._model, self._class_weights = model, tf.constant(weights)
         self._variables = model.trainable
-        self._optimizer = AdamW(self._variables, settings.weight_decay)
+        self._optimizer = AdamW(self._variables, settings.weight_decay, model.head.speeds)
         self._loss_scale = LossScale(model.encoder.dtype == tf.float16)
         self._changing = (
             self._variables | self._optimizer.slots | self._loss_scale.slots | {"centre": model.head.centre}
         )
         self._seed = settings.seed
-        sigmoid = model.head.activation == "sigmoid"
-        targets = tf.TensorSpec([None, None], tf.float32) if sigmoid else tf.TensorSpec([None], tf.int64)
         rate, seed = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int64)
         # One graph for all shapes: graphs for given shapes would round differently, and so would resumed training.
-        self._run = tf.function(self._graph, [IDS, IDS, IDS, targets, rate, seed], autograph=False)
+        self._run = tf.function(self._graph, [model.specs, model.head.target_spec, rate, seed], autograph=False)
 
     def __call__(self, batch: Batch, targets: Targets, learn_rate: float, step: int) -> float:
         """Learn from a batch in step number `step`, from 0; the loss before it."""
-        ids = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
         loss = self._run(
-            *(tf.constant(a, tf.int32) for a in ids),
+            self._model.feed(batch),
             tf.constant(targets),
             tf.constant(learn_rate, tf.float32),
             tf.constant([self._seed * 4096, step], tf.int64),
@@ -59,9 +56,9 @@ class TrainStep:
         for name, value in arrays.items():
             self._changing[name].assign(value)
 
-    def _graph(self, ids: Tensor, mask: Tensor, types: Tensor, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
+    def _graph(self, inputs: Inputs, targets: Tensor, rate: Tensor, seed: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
-            logits = self._model(ids, mask, types, seed)
+            logits = self._model(inputs, seed)
             loss = self._model.head.loss(logits, targets, self._class_weights)
             scaled = loss * self._loss_scale.value
         gradients = dict(zip(self._variables, tape.gradient(scaled, list(self._variables.values())), strict=True))
