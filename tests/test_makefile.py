@@ -49,7 +49,7 @@ def recorded(tree: Path) -> Path:
 
 
 def write_program(file: Path, text: str) -> None:
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(0o755)
 
@@ -355,6 +355,30 @@ def test_continuous_integration_calls_make_and_nothing_cleverer() -> None:
         "make test_containers",
     ]
     assert [line for line in commands if line] == expected
+
+
+@pytest.fixture
+def without_an_engine(tree: Path) -> Path:
+    """A machine with the tools that the container tests want, and no engine that answers."""
+    for tool in ("nginx", "promtool"):
+        write_program(tree / "bin" / tool, "#!/bin/sh\n")
+    for engine in ("docker", "podman"):
+        write_program(tree / "bin" / engine, "#!/bin/sh\nexit 1\n")
+    return tree
+
+
+def test_a_machine_without_an_engine_is_told_in_one_line_how_to_get_one(without_an_engine: Path) -> None:
+    ran = run(without_an_engine, "scripts/machine")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "need docker or podman" in line
+    assert "apt-get install podman" in line
+
+
+def test_a_machine_without_an_engine_is_prepared_by_what_lies_beside_the_checkout(without_an_engine: Path) -> None:
+    engine = without_an_engine / "bin" / "podman"
+    write_program(without_an_engine.parent / "shared" / "containers" / "setup", f"#!/bin/sh\necho >'{engine}'\n")
+    assert run(without_an_engine, "scripts/machine").returncode == 0
 
 
 @pytest.mark.parametrize("dockerfile", ["dev.Dockerfile", "api.Dockerfile"])

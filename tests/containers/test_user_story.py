@@ -91,7 +91,7 @@ def test_a_user_trains_serves_and_trains_again_while_clients_ask(user: User, eng
             user.do("make", "train", "FEW_SHOT=1", "TENSORBOARD_PORT=")
             asked.wait_for(1)
             wait_until(lambda: asked.models[-1] != first["model"] or bool(asked.faults), "the new model answers")
-            os.killpg(serving.pid, signal.SIGINT)
+            serving.send_signal(signal.SIGTERM)
             serving.wait(60)
     assert asked.faults == []
     assert len({*asked.models}) == 2
