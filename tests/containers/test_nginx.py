@@ -33,8 +33,9 @@ class Replica:
 
     @property
     def n_answered(self) -> int:
-        """Predictions, since it was started."""
-        return len([line for line in self.server.lines() if line["endpoint"] == "/predict"])
+        """Predictions since it was started; what it refused while it loaded its model is none."""
+        lines = self.server.lines()
+        return len([line for line in lines if line["endpoint"] == "/predict" and line["status_code"] == 200])
 
     def kill(self) -> None:
         """Without a warning, the process that serves and the one that would replace it."""
