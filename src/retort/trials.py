@@ -5,12 +5,11 @@ from pathlib import Path
 
 from retort.engine.predictor import run_encodings
 from retort.engine.session import native_precision, open_session
-from retort.export.verify import EXACT, Decision, Trial, Variant, choose_variant, compare_logits, list_variants
+from retort.export.verify import EXACT, Decision, Trial, Variant, choose_variant, list_variants
 from retort.tasks import Decoding
 from retort.tasks.base import Floats
-from retort.training.calibrate import fit_temperature
 from retort.training.evaluate import Measured
-from retort.training.part import Part, flatten
+from retort.training.part import Part
 
 
 class Trials:
@@ -35,8 +34,7 @@ class Trials:
 
     def _try(self, variant: Variant) -> Trial:
         self._logits[variant] = self._run(variant, self._validation)
-        exact, found = flatten(self._logits[EXACT]), flatten(self._logits[variant])
-        same = compare_logits(exact, found, self._validation.task.activation).agreement
+        same = self._validation.agreement(self._logits[EXACT], self._logits[variant], self._decoding)
         return Trial(same, self._score(EXACT) - self._score(variant))
 
     def _score(self, variant: Variant) -> float:
@@ -44,7 +42,7 @@ class Trials:
 
     def _measure(self, variant: Variant) -> Measured:
         logits, part, plain = self._logits[variant], self._validation, self._decoding
-        temperature = fit_temperature(flatten(logits), part.flat_targets, part.task.activation)
+        temperature = part.fit_temperature(logits, plain)
         decoding = Decoding(plain.labels, temperature, plain.threshold, plain.chain)
         found = self._run(variant, self._test)
         return Measured(temperature, part.evaluate(logits, decoding), self._test.evaluate(found, decoding))

@@ -10,7 +10,6 @@ from retort.export.verify import (
     Variant,
     check_equal,
     choose_variant,
-    compare_logits,
     list_variants,
 )
 
@@ -32,15 +31,6 @@ def test_other_logits_fail(wrong: np.ndarray) -> None:
 def test_logits_of_another_shape_fail() -> None:
     with pytest.raises(TrainingFailed, match=r"\(2, 3\), got \(2, 2\)"):
         check_equal(LOGITS, LOGITS[:, :2])
-
-
-def test_agreement_counts_rows_that_decide_the_same() -> None:
-    flipped = LOGITS.copy()
-    flipped[1] = [0.0, -1.0, 5.0]
-    assert compare_logits(LOGITS, flipped, "softmax").agreement == 0.5
-    several = LOGITS + np.array([0, -1.5, 0], np.float32)
-    several[0, 1] = -0.5
-    assert compare_logits(LOGITS, several, "sigmoid").agreement == 0.5
 
 
 @pytest.mark.parametrize(

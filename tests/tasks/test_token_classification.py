@@ -119,6 +119,15 @@ def test_every_token_that_begins_no_word_is_left_out_of_learning() -> None:
     assert (np.delete(learned, positions) == -1).all()
 
 
+def test_a_window_that_begins_within_an_entity_leaves_the_rest_of_it_to_the_one_before() -> None:
+    text = "how to java python sql join list sort to how to java"
+    encodings = encode(text, 7)
+    (tags,) = TASK.targets([[Span(4, 43, "PER")]], [encodings], TAGS)
+    for learned in TASK.spread(tags, encodings):
+        first = next((tag for tag in learned if tag >= 0), 0)
+        assert TAGS[first][:2] != "I-", "no legal sequence of tags begins so, and a CRF could not learn it"
+
+
 def test_a_warmer_temperature_is_less_sure_of_the_same_entities() -> None:
     text = "in Oslo"
     encodings = encode(text)

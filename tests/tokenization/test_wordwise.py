@@ -2,7 +2,7 @@
 
 import pytest
 from tokenizers import Tokenizer as Core
-from tokenizers import models, pre_tokenizers
+from tokenizers import models, normalizers, pre_tokenizers
 
 from artifacts import tiny_tokenizer
 from retort.tokenization.encoding import Encoding
@@ -41,6 +41,13 @@ def test_sentence_pieces_make_the_same_words() -> None:
     tokenizer = metaspace_tokenizer()
     for text in ("two-day trip to   the U.S.", " can't  stop", "t"):
         assert words_of(text, tokenizer) == words_of(text, tiny_tokenizer())
+
+
+def test_one_character_in_several_pieces_keeps_its_word_whole() -> None:
+    core = metaspace_tokenizer()._core
+    core.normalizer = normalizers.NFKC()  # as ALBERT's
+    for text in ("o\ufb03ce in", "\ufb01rst"):
+        assert words_of(text, Tokenizer(core)) == text.split()
 
 
 def encode(text: str, length: int, policy: str) -> list[Encoding]:

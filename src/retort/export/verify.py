@@ -16,15 +16,6 @@ MIN_AGREEMENT = 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """`difference`: the largest one between logits, as a share of the largest logit (or of 1, if that is larger).
-    `agreement`: the share of rows for which both decide the same."""
-
-    difference: float
-    agreement: float
-
-
-@dataclass(frozen=True, slots=True)
 class Variant:
     """A way to compute a model: an ONNX file, and the precision of what it does not compute in 8 bits."""
 
@@ -67,24 +58,14 @@ class Decision:
 EXACT = Variant(FLOAT_GRAPH, "float32")
 
 
-def compare_logits(expected: Floats, actual: Floats, activation: str) -> Comparison:
-    """Of logits (N, n_labels), N at least 1.  Softmax decides for the largest, sigmoid for all above 0."""
-    if activation == "softmax":
-        same = expected.argmax(axis=-1) == actual.argmax(axis=-1)
-    else:
-        same = ((expected > 0) == (actual > 0)).all(axis=-1)
-    scale = max(1.0, float(np.abs(expected).max()))
-    return Comparison(float(np.abs(expected - actual).max()) / scale, float(same.mean()))
-
-
 def check_equal(expected: Floats, actual: Floats, tolerance: float = EQUAL_TOLERANCE) -> float:
-    """The largest difference between logits, as `Comparison` has it.
+    """The largest difference between logits (N, n_labels), as a share of the largest (or of 1, if that is more).
 
     Raises TrainingFailed: it is above `tolerance`, or one of them is no number.
     """
     if expected.shape != actual.shape:
         raise TrainingFailed(f"Expected the exported graph to give logits {expected.shape}, got {actual.shape}.")
-    difference = compare_logits(expected, actual, "softmax").difference
+    difference = float(np.abs(expected - actual).max()) / max(1.0, float(np.abs(expected).max()))
     if not difference <= tolerance:  # also when it is NaN
         raise TrainingFailed(
             f"The exported graph does not answer as the trained model: logits differ by {difference:.2g} where "

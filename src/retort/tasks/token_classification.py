@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import dropwhile
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class TokenClassification:
         self, given: Input, encodings: Sequence[Encoding], logits: Floats, decoding: Decoding
     ) -> EntityPrediction:
         """The entities of the likeliest legal sequence of tags."""
-        chain = _chain_of(decoding)
+        chain = chain_of(decoding)
         calibrated = logits / decoding.temperature
         tags = chain.viterbi(calibrated)
         if not tags.any():  # nothing but O
@@ -107,17 +108,25 @@ class TokenClassification:
         ]
 
     def spread(self, targets: Targets, encodings: Sequence[Encoding]) -> list[Targets]:
-        """Each word has its tag in every window that it begins in."""
+        """Each word has its tag in every window that it begins in; but where a later window begins within an entity,
+        the rest of that is left to the window before, for no sequence of tags begins so."""
         tags = {word.start: tag for (_, word), tag in zip(central_words(encodings), targets, strict=True)}
         found = [np.full(len(encoding), -1, np.int64) for encoding in encodings]
-        for row, encoding in zip(found, encodings, strict=True):
-            for word in encoding.words:
+        for index, (row, encoding) in enumerate(zip(found, encodings, strict=True)):
+            words = dropwhile(lambda word: _goes_on(tags[word.start]), encoding.words) if index else encoding.words
+            for word in words:
                 row[word.position] = tags[word.start]
         return found
 
 
+def _goes_on(tag: int) -> bool:
+    """Whether it is an `I-`, which `list_tags` puts behind the `B-` of its kind."""
+    return tag > 0 and tag % 2 == 0
+
+
 @lru_cache(64)
-def _chain_of(decoding: Decoding) -> Chain:
+def chain_of(decoding: Decoding) -> Chain:
+    """What decides which tags follow each other, for logits that were divided by the temperature."""
     return (decoding.chain or Chain.for_tags(decoding.labels)).soften(decoding.temperature)
 
 

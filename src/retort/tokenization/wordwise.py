@@ -1,7 +1,7 @@
 """A text becomes encodings that know its words, and what a model says of tokens becomes what it says of words.
 
-A word is a run of letters and digits, or any other visible character by itself, whatever the tokenizer makes of it: so
-all models label the same units, and an entity never begins or ends within a word.  Its first token speaks for it.
+A word is a run of letters and digits, or any other visible character by itself, so that an entity never begins or ends
+within one; but a token that covers several of them, such as an unknown one, is a word.  Its first token speaks for it.
 """
 
 import unicodedata
@@ -40,9 +40,9 @@ def find_words(text: str, offsets: Sequence[tuple[int, int]]) -> list[Word]:
             words[-1] = words[-1]._replace(end=end)
         elif start >= last:
             words.append(Word(index, start, end))
-        else:  # one character in several tokens
-            continue
-        last = end
+        else:  # one character in several tokens, such as a ligature
+            words[-1] = words[-1]._replace(end=max(end, last))
+        last = words[-1].end
     return words
 
 

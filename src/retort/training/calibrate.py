@@ -3,12 +3,16 @@
 Source: Guo et al. 2017, On Calibration of Modern Neural Networks.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from retort.tasks.base import Floats, Targets
+from retort.tasks.chain import Chain
 
 LOWEST, HIGHEST = 0.05, 20.0
+MAX_WORDS = 5000  # on which a chain's temperature is fitted: it is one number, and each word costs microseconds
 
 
 def fit_temperature(logits: Floats, targets: Targets, activation: str) -> float:
@@ -21,9 +25,32 @@ def fit_temperature(logits: Floats, targets: Targets, activation: str) -> float:
     if not logits.size or not np.isfinite(logits).all():
         return 1.0
 
+    def loss(temperature: float) -> float:
+        return len(logits) * negative_log_likelihood(logits / temperature, targets, activation)
+
+    return _minimise(loss)
+
+
+def fit_chain_temperature(logits: Sequence[Floats], targets: Sequence[Targets], chain: Chain) -> float:
+    """The same where tags follow each other: the temperature of a chain and its emissions, (n_words, n_tags) of each
+    text, under which the true tags (n_words,) are likeliest as sequences."""
+    if not all(np.isfinite(each).all() for each in logits):
+        return 1.0
+    ends = np.cumsum([len(each) for each in logits])
+    chosen = range(0, len(logits), max(1, -(-int(ends[-1]) // MAX_WORDS)))  # all over the file, and enough
+
+    def loss(temperature: float) -> float:
+        softened = chain.soften(temperature)
+        return -sum(softened.log_likelihood(logits[i] / temperature, targets[i]) for i in chosen)
+
+    return _minimise(loss)
+
+
+def _minimise(loss: Callable[[float], float]) -> float:
+    """Of a loss in nats, summed over what there is."""
+
     def cost(exponent: float) -> float:
-        likelihood = negative_log_likelihood(logits / np.exp(exponent), targets, activation)
-        return len(logits) * likelihood + exponent**2 / 2
+        return loss(float(np.exp(exponent))) + exponent**2 / 2
 
     grid = np.linspace(np.log(LOWEST), np.log(HIGHEST), 25)
     best = float(grid[np.argmin([cost(e) for e in grid])])

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from retort.data.readers import Row
 from retort.tasks import Decoding, Entity, EntityPrediction, Input, Task
 from retort.tasks.base import Floats, Kind, Targets
+from retort.tasks.token_classification import chain_of
 from retort.tokenization.encoding import Encoding
+from retort.training.calibrate import fit_chain_temperature, fit_temperature
 from retort.training.entities import calibration_error, evaluate_entities
 from retort.training.evaluate import Evaluation, evaluate
 
@@ -55,7 +58,17 @@ class Part:
 
     def evaluate(self, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
         """What each input's logits are worth."""
-        return EVALUATIONS[self.task.answers](self, logits, decoding)
+        return _MEASURES[self.task.answers].evaluate(self, logits, decoding)
+
+    def fit_temperature(self, logits: Sequence[Floats], decoding: Decoding) -> float:
+        """What each input's logits are to be divided by for probabilities to mean what they say."""
+        return _MEASURES[self.task.answers].fit_temperature(self, logits, decoding)
+
+    def agreement(self, expected: Sequence[Floats], found: Sequence[Floats], decoding: Decoding) -> float:
+        """The share of decisions, on a text or on a word, that are the same."""
+        decide = _MEASURES[self.task.answers].decide
+        same = decide(self, expected, decoding) == decide(self, found, decoding)
+        return float(same.reshape(len(same), -1).all(axis=1).mean())
 
 
 def build_part(
@@ -76,26 +89,48 @@ def flatten(logits: Sequence[Floats]) -> Floats:
     return np.concatenate([np.atleast_2d(each) for each in logits])
 
 
-def _evaluate_labels(part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
-    lines = [row.line for row in part.rows]
-    return evaluate(part.task, np.stack(logits), part.targets, decoding, part.inputs, lines)
+class _Measure(Protocol):
+    """How answers of one kind are judged on a split."""
+
+    def evaluate(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation: ...
+
+    def fit_temperature(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> float: ...
+
+    def decide(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> npt.NDArray[Any]:
+        """Of each text or word, what is decided (N, ...)."""
 
 
-def _evaluate_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
-    golds, texts = [row.spans for row in part.rows], [given.text for given in part.inputs]
-    before = _find_entities(part, logits, replace(decoding, temperature=1.0))
-    found = before if decoding.temperature == 1 else _find_entities(part, logits, decoding)
-    lines, ece_before = [row.line for row in part.rows], calibration_error(golds, before)
-    return evaluate_entities(golds, found, part.labels, texts, lines, ece_before=ece_before)
+class _OfLabels:
+    def evaluate(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
+        lines = [row.line for row in part.rows]
+        return evaluate(part.task, np.stack(logits), part.targets, decoding, part.inputs, lines)
+
+    def fit_temperature(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> float:
+        return fit_temperature(np.stack(logits), part.targets, part.task.activation)
+
+    def decide(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> npt.NDArray[Any]:
+        found = np.stack(logits)
+        return found.argmax(axis=1) if part.task.activation == "softmax" else found > 0
 
 
-def _find_entities(part: Part, logits: Sequence[Floats], decoding: Decoding) -> list[tuple[Entity, ...]]:
-    of_all = zip(part.inputs, part.encodings, logits, strict=True)
-    return [cast(EntityPrediction, part.task.decode(*of_one, decoding)).entities for of_one in of_all]
+class _OfEntities:
+    def evaluate(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> Evaluation:
+        golds, texts = [row.spans for row in part.rows], [given.text for given in part.inputs]
+        before = self._find(part, logits, replace(decoding, temperature=1.0))
+        found = before if decoding.temperature == 1 else self._find(part, logits, decoding)
+        lines, ece_before = [row.line for row in part.rows], calibration_error(golds, before)
+        return evaluate_entities(golds, found, part.labels, texts, lines, ece_before=ece_before)
+
+    def fit_temperature(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> float:
+        return fit_chain_temperature(logits, part.targets, chain_of(decoding))
+
+    def decide(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> npt.NDArray[Any]:
+        chain = chain_of(decoding)
+        return np.concatenate([chain.viterbi(each) for each in logits])
+
+    def _find(self, part: Part, logits: Sequence[Floats], decoding: Decoding) -> list[tuple[Entity, ...]]:
+        of_all = zip(part.inputs, part.encodings, logits, strict=True)
+        return [cast(EntityPrediction, part.task.decode(*of_one, decoding)).entities for of_one in of_all]
 
 
-EVALUATIONS: dict[Kind, Callable[[Part, Sequence[Floats], Decoding], Evaluation]] = {
-    "label": _evaluate_labels,
-    "labels": _evaluate_labels,
-    "entities": _evaluate_entities,
-}
+_MEASURES: dict[Kind, _Measure] = {"label": _OfLabels(), "labels": _OfLabels(), "entities": _OfEntities()}
