@@ -1,6 +1,6 @@
 # Serves, and holds nothing else: no TensorFlow, no compiler, no pip.  `make build_api`, or:
 #   docker build -f api.Dockerfile -t retort-api .
-#   docker run -p 127.0.0.1:5000:5000 retort-api                                  the model that was pointed to
+#   docker run -p 127.0.0.1:5000:5000 retort-api                                  the model that was pointed to at build
 #   docker run -p 127.0.0.1:5000:5000 -v "$PWD/models:/models:ro" retort-api      what models/ points to, as it changes
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
@@ -58,7 +58,7 @@ USER 10001:10001
 WORKDIR /
 EXPOSE 5000
 STOPSIGNAL SIGTERM
-# Without `site` and urllib it costs a tenth of what it would; a port that is an option is not seen, RETORT_PORT is.
+# Without `site` and urllib it costs a third of what it would.  A port that is an option is not seen, RETORT_PORT is.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-IS", "-c", "import os, socket; s = socket.create_connection(('127.0.0.1', int(os.environ.get('RETORT_PORT') or 5000)), 2); s.sendall(b'GET /readyz HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in s.recv(64))"]
 ENTRYPOINT ["python", "-m", "retort"]
