@@ -64,12 +64,9 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
 ENTRYPOINT ["python", "-m", "retort"]
 CMD ["serve"]
 
+# scripts/image adds version and revision.
 ARG BASE
-ARG VERSION=unknown
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Retort API" \
       org.opencontainers.image.description="Serves fine-tuned BERT and ALBERT models as a JSON API" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.base.name="$BASE"

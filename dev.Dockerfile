@@ -31,12 +31,9 @@ RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation --editable .
 
 CMD ["python", "-m", "retort", "--help"]
 
+# scripts/image adds version and revision.
 ARG BASE
-ARG VERSION=unknown
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Retort" \
       org.opencontainers.image.description="Fine-tunes BERT and ALBERT models, and tests them" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.base.name="$BASE"

@@ -192,7 +192,7 @@ def test_a_container_gets_the_tree_the_user_and_the_settings_but_no_terminal(tre
     assert image.startswith("retort-dev:")
     assert build[:3] == ["build", "-f", "dev.Dockerfile"]
     assert build[build.index("-t") + 1] == image
-    assert {f"VERSION={__version__}", "GPU="} <= {*build}
+    assert {f"org.opencontainers.image.version={__version__}", "GPU="} <= {*build}
     assert {"--rm", "--init", f"{tree}:/work:z", f"{os.getuid()}:{os.getgid()}", "RETORT_SEED"} <= {*started}
     assert started[started.index("--publish") + 1] == "127.0.0.1:6006:6006"
     assert not {"-it", "-i", "-t"} & {*started}
@@ -249,7 +249,7 @@ def test_an_image_is_built_by_the_engine_that_was_named(tree: Path, variable: st
     assert words[0].startswith("podman ")
     assert words[words.index("--format") + 1] == "docker"  # OCI's own has no HEALTHCHECK
     kind = target.removeprefix("build_")
-    assert {f"retort-{kind}", f"retort-{kind}:{__version__}", f"VERSION={__version__}"} <= {*words}
+    assert {f"retort-{kind}", f"retort-{kind}:{__version__}"} <= {*words}
 
 
 def test_a_model_is_left_out_of_the_image_where_that_is_asked(tree: Path) -> None:
