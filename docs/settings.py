@@ -1,6 +1,6 @@
-"""The tables of settings in README.md, made from `src/retort/config.py`; `python docs/settings.py` writes them anew.
+"""The settings in README.md and .env.example, made from `src/retort/config.py`; `python docs/settings.py` writes them.
 
-A table stands between `<!-- settings: NAME -->` and `<!-- end -->`.
+A table stands between `<!-- settings: NAME -->` and `<!-- end -->`, variables between `# settings: NAME` and `# end`.
 """
 
 import re
@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from retort.config import PredictSettings, ServeSettings, TrainSettings
+from retort.config import EvaluateSettings, PredictSettings, ServeSettings, TrainSettings
 
 README = Path(__file__).parents[1] / "README.md"
+VARIABLES = Path(__file__).parents[1] / ".env.example"
 OLDER = ("batch_size", "max_seq_len", "n_epochs", "max_learn_rate", "min_learn_rate", "warmup_proportion")
 TABLES = {
     "older": {name: TrainSettings.model_fields[name] for name in OLDER},
@@ -30,6 +31,27 @@ def fill_tables(text: str) -> str:
         text,
         flags=re.DOTALL,
     )
+
+
+def fill_variables(text: str) -> str:
+    """`text` with each setting's variable, commented out, once.  Raises KeyError: a marker names no group."""
+    groups = {
+        "serve": ServeSettings.model_fields,
+        "train": TrainSettings.model_fields,
+        "others": PredictSettings.model_fields | EvaluateSettings.model_fields,
+    }
+    listed: set[str] = set()
+
+    def fill(found: re.Match[str]) -> str:
+        fields = {name: field for name, field in groups[found[2]].items() if name not in listed}
+        listed.update(fields)
+        return f"{found[1]}{''.join(_variable(name, field) for name, field in fields.items())}{found[3]}"
+
+    return re.sub(r"(# settings: (\w+)\n).*?(# end\n)", fill, text, flags=re.DOTALL)
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    return f"# {_sentence(field)}\n#RETORT_{name.upper()}={_default(field).strip('`')}\n"
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:
@@ -56,3 +78,4 @@ def _choices(annotation: Any) -> Iterable[str]:
 
 if __name__ == "__main__":
     README.write_text(fill_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    VARIABLES.write_text(fill_variables(VARIABLES.read_text(encoding="utf-8")), encoding="utf-8")

@@ -309,7 +309,7 @@ def test_a_damaged_pointer_is_named(tmp_path: Path, content: str) -> None:
 
 
 def test_a_pointer_or_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadArtifact, match=rf"Cannot read .*{POINTER}: No such file"):
+    with pytest.raises(BadArtifact, match=rf"There is no .*{POINTER}, which names the model"):
         load_pointed(tmp_path)
     (tmp_path / POINTER).write_text('{"model_dir": "trained/gone"}')
     with pytest.raises(BadArtifact, match=r"no model folder .*trained/gone"):

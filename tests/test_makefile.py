@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from retort import __version__
 from retort.config import TrainSettings
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements-build.txt", "constraints-build.txt", "requirements-api.txt", "requirements-dev.txt")
+LOCKS = ("constraints-build.txt", *(file.name for file in ROOT.glob("requirements-*.txt")))
 
 # Notes each word it was given on a line of its own, and each call with a line `--`.
 RECORDER = """#!/bin/sh
@@ -32,9 +33,11 @@ def tree(tmp_path: Path) -> Path:
     """A copy of what make needs."""
     tree = tmp_path / "a tree"
     (tree / "models").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "dev.Dockerfile", *LOCKS):
+    for name in ("Makefile", "pyproject.toml", "dev.Dockerfile", "api.Dockerfile", *LOCKS):
         shutil.copy(ROOT / name, tree)
     shutil.copytree(ROOT / "scripts", tree / "scripts")
+    (tree / "src" / "retort").mkdir(parents=True)
+    shutil.copy(ROOT / "src" / "retort" / "__init__.py", tree / "src" / "retort")
     return tree
 
 
@@ -46,7 +49,7 @@ def recorded(tree: Path) -> Path:
 
 
 def write_program(file: Path, text: str) -> None:
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(0o755)
 
@@ -187,7 +190,9 @@ def test_a_container_gets_the_tree_the_user_and_the_settings_but_no_terminal(tre
     _, inspect, build, started = (words[1:] for words in calls(tree))
     image = inspect[2]
     assert image.startswith("retort-dev:")
-    assert build == ["build", "-f", "dev.Dockerfile", "-t", image, "-t", "retort-dev", "."]
+    assert build[:3] == ["build", "-f", "dev.Dockerfile"]
+    assert build[build.index("-t") + 1] == image
+    assert {f"org.opencontainers.image.version={__version__}", "GPU="} <= {*build}
     assert {"--rm", "--init", f"{tree}:/work:z", f"{os.getuid()}:{os.getgid()}", "RETORT_SEED"} <= {*started}
     assert started[started.index("--publish") + 1] == "127.0.0.1:6006:6006"
     assert not {"-it", "-i", "-t"} & {*started}
@@ -203,6 +208,57 @@ def test_a_container_sees_graphics_cards_only_where_there_are_any(tree: Path) ->
     without, with_cards = (words for words in calls(tree) if "run" in words)
     assert "--gpus" not in without
     assert with_cards[with_cards.index("--gpus") + 1] == "all"
+    assert [word for word in with_cards if re.fullmatch(r"retort-dev:\w+-gpu", word)]
+
+
+def test_podman_is_given_graphics_cards_in_its_own_words(tree: Path) -> None:
+    write_program(tree / "bin" / "podman", RECORDER)
+    write_program(tree / "bin" / "nvidia-smi", "#!/bin/sh\n")
+    run(tree, "scripts/run", "dev", "true", GPU="0", RUNNER="podman")
+    (words,) = (words for words in calls(tree) if "run" in words)
+    assert words[words.index("--device") + 1] == "nvidia.com/gpu=all"
+
+
+@pytest.mark.parametrize(("rootless", "is_told"), [("true", True), ("false", False)])
+def test_podman_without_root_keeps_who_is_who(tree: Path, rootless: str, is_told: bool) -> None:
+    write_program(tree / "bin" / "podman", RECORDER + f'[ "$1 $2" != "info --format" ] || echo {rootless}')
+    run(tree, "scripts/run", "dev", "true", CONTAINER_ENGINE="podman")
+    (words,) = (words for words in calls(tree) if "run" in words)
+    assert ("--userns=keep-id" in words) is is_told
+
+
+def test_what_serves_in_a_container_can_change_nothing_but_the_tree(tree: Path) -> None:
+    write_program(tree / "bin" / "docker", RECORDER)
+    (tree / "models" / "latest_model_config.json").write_text("{}")
+    ran = run(tree, "make", "start_api", "CONTAINER_ENGINE=docker", "API_PORT=8080")
+    assert ran.returncode == 0, ran.stderr
+    (words,) = (words for words in calls(tree) if "run" in words)
+    assert {"--read-only", "--cap-drop", "no-new-privileges"} <= {*words}
+    assert words[words.index("--publish") + 1] == "127.0.0.1:8080:8080"
+    assert [word for word in words if re.fullmatch(r"retort-api:\w+", word)]
+
+
+@pytest.mark.parametrize("variable", ["RUNNER", "CONTAINER_ENGINE", "container_engine"])
+@pytest.mark.parametrize("target", ["build_dev", "build_api"])
+def test_an_image_is_built_by_the_engine_that_was_named(tree: Path, variable: str, target: str) -> None:
+    for engine in ("docker", "podman"):
+        write_program(tree / "bin" / engine, RECORDER)
+    ran = run(tree, "make", target, f"{variable}=podman")
+    assert ran.returncode == 0, ran.stderr
+    (words,) = (words for words in calls(tree) if "build" in words)
+    assert words[0].startswith("podman ")
+    assert words[words.index("--format") + 1] == "docker"  # OCI's own has no HEALTHCHECK
+    kind = target.removeprefix("build_")
+    assert {f"retort-{kind}", f"retort-{kind}:{__version__}"} <= {*words}
+
+
+def test_a_model_is_left_out_of_the_image_where_that_is_asked(tree: Path) -> None:
+    write_program(tree / "bin" / "docker", RECORDER)
+    for given in ((), ("BAKE=0",)):
+        run(tree, "make", "build_api", "RUNNER=docker", *given)
+    with_model, without = (words for words in calls(tree) if "build" in words)
+    assert "BAKE=1" in with_model
+    assert "BAKE=0" in without
 
 
 @pytest.fixture
@@ -288,10 +344,41 @@ def test_without_a_suitable_python_the_message_says_what_was_found(tree: Path) -
     assert not (tree / ".venv").exists()
 
 
-def test_continuous_integration_calls_make_test_and_nothing_cleverer() -> None:
+def test_continuous_integration_calls_make_and_nothing_cleverer() -> None:
     commands = (ROOT / ".ci" / "run").read_text().splitlines()[1:]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
-    assert [line for line in commands if line] == ["set -e", 'cd "$(dirname "$0")/.."', "make test"]
+    expected = [
+        "set -e",
+        'cd "$(dirname "$0")/.."',
+        "RUNNER=local make test",
+        "scripts/machine",
+        "make test_containers",
+    ]
+    assert [line for line in commands if line] == expected
+
+
+@pytest.fixture
+def without_an_engine(tree: Path) -> Path:
+    """A machine with the tools that the container tests want, and no engine that answers."""
+    for tool in ("nginx", "promtool"):
+        write_program(tree / "bin" / tool, "#!/bin/sh\n")
+    for engine in ("docker", "podman"):
+        write_program(tree / "bin" / engine, "#!/bin/sh\nexit 1\n")
+    return tree
+
+
+def test_a_machine_without_an_engine_is_told_in_one_line_how_to_get_one(without_an_engine: Path) -> None:
+    ran = run(without_an_engine, "scripts/machine")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "need docker or podman" in line
+    assert "apt-get install podman" in line
+
+
+def test_a_machine_without_an_engine_is_prepared_by_what_lies_beside_the_checkout(without_an_engine: Path) -> None:
+    engine = without_an_engine / "bin" / "podman"
+    write_program(without_an_engine.parent / "shared" / "containers" / "setup", f"#!/bin/sh\necho >'{engine}'\n")
+    assert run(without_an_engine, "scripts/machine").returncode == 0
 
 
 @pytest.mark.parametrize("dockerfile", ["dev.Dockerfile", "api.Dockerfile"])
@@ -300,5 +387,6 @@ def test_an_image_is_made_of_files_that_exist_and_are_not_ignored(dockerfile: st
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / dockerfile).read_text(), re.MULTILINE)
     names = [name for line in copied for name in line.split()]
     assert {"src", "pyproject.toml", "requirements-build.txt"} <= {*names}
-    assert [name for name in names if not (ROOT / name).exists()] == []
-    assert [name for name in names if not any(Path(name).match(pattern) for pattern in kept)] == []
+    assert [name for name in names if not any(ROOT.glob(name))] == []
+    wanted = [name.replace("models/[.l]*", "models") for name in names]
+    assert [name for name in wanted if not any(Path(name).match(pattern) for pattern in kept)] == []

@@ -56,6 +56,12 @@ def look_at_pointer(models_dir: Path) -> Look:
         with (models_dir / FILE).open("rb") as file:
             content = file.read()
             stat = (models_dir / FILE).stat()
+    except FileNotFoundError:
+        return Look(
+            b"",
+            f"There is no {models_dir / FILE}, which names the model to serve: train one (make train), or, in a "
+            "container, mount the folder of models at /models.",
+        )
     except (OSError, ValueError) as e:
         return Look(b"", f"Cannot read {models_dir / FILE}: {getattr(e, 'strerror', None) or e}.")
     return Look(content, "", stat.st_mtime_ns, stat.st_ino)
