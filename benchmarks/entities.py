@@ -1,6 +1,6 @@
 """Named entities: `retort train --task token_classification` against Hugging Face `Trainer`, on WNUT17.
 
-    python benchmarks/entities.py [--data-dir ../shared/data] [--seeds 3] [--runs linear crf bilstm trainer]
+    python benchmarks/entities.py [--data-dir ../shared/data] [--seeds 0 1 2] [--runs linear crf bilstm trainer]
 
 The two with MiniLM and the peer fine-tune the same weights on the same files, with the same epochs and learning rate,
 interleaved by seed; the BiLSTM starts from nothing, with its own defaults.  Each is judged at the epoch with the best
@@ -28,16 +28,17 @@ RUNS = {"linear": [], "crf": ["--crf"], "bilstm": ["--model", "bilstm"], "traine
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=HERE.parent.parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
-    parser.add_argument("--epochs", type=int, default=8, help="Of all but the BiLSTM.")
+    parser.add_argument("--epochs", type=int, default=3, help="Of all but the BiLSTM.")
     parser.add_argument("--learn-rate", type=float, default=2e-4, help="Of all but the BiLSTM.")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "entities.json")
     args = parser.parse_args()
     files = {name: str(args.data_dir / "wnut17" / file) for name, file in FILES.items()}
-    out = HERE / "results" / "entities.json"
-    out.parent.mkdir(exist_ok=True)
+    out = args.out
+    out.parent.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    for seed in range(args.seeds):
+    for seed in args.seeds:
         for run in args.runs:
             shared = ["--n-epochs", str(args.epochs), "--max-learn-rate", str(args.learn_rate)]
             if run == "trainer":
