@@ -16,7 +16,10 @@ from retort.config import LongText
 from retort.tokenization.encoding import Encoding, Word, cut
 from retort.tokenization.tokenizer import Tokenizer, Tokens
 
-WHOLE = re.compile(r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\w)[@#]\w+")
+WHOLE = re.compile(
+    r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\w)[@#]\w+"  # addresses, names, tags
+    r"|['’](?:s|m|d|t|re|ve|ll)\b|&#?\w{1,16};"  # what English hangs on to a word, and characters spelled for HTML
+)
 
 
 def encode_words(
