@@ -272,6 +272,7 @@ class Training:
             seconds=self.stage.seconds,
             examples_per_s=fitted.examples_per_s if fitted else len(self.train.rows) / self.stage.seconds["probe"],
             peak_rss_mb=peak_rss_mb(),
+            answers=self.task.answers,
             pipeline_tag=self.task.pipeline_tag,
         )
 

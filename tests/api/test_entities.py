@@ -70,8 +70,8 @@ def test_one_server_labels_texts_and_finds_entities(both: FlaskClient) -> None:
     (label,) = ask(both, "/models/topics/predict", x=TEXTS[:1])["predictions"]
     assert isinstance(entities, list)
     assert isinstance(label, str)
-    tasks = {model["name"]: model["task"] for model in both.get("/models").get_json()["models"]}
-    assert tasks == {"default": "token_classification", "topics": "classification"}
+    kinds = {model["name"]: (model["task"], model["answers"]) for model in both.get("/models").get_json()["models"]}
+    assert kinds == {"default": ("token_classification", "entities"), "topics": ("classification", "label")}
 
 
 def test_the_log_counts_entities_and_holds_none_of_the_text(

@@ -59,8 +59,8 @@ def test_models_are_listed_and_described(client: FlaskClient, newer: Artifact) -
     assert (status, list(found)) == (200, ["models"])
     assert model.pop("loaded").endswith("+00:00")
     assert model == {
-        "name": "default", "model": newer.version, "task": "classification", "n_labels": 2, "max_seq_len": 16,
-        "model_dir": newer.path.name, "is_default": True,
+        "name": "default", "model": newer.version, "task": "classification", "answers": "label",
+        "n_labels": 2, "max_seq_len": 16, "model_dir": newer.path.name, "is_default": True,
     }  # fmt: skip
     status, described = answer(client, "GET", "/models/default")
     assert described["labels"] == ["red", "green"]

@@ -72,7 +72,8 @@ def make_entity_report(
     base = make_report([*types, *types][:2], text=text)
     data = replace(base.data, repaired={"train": {"entities with broken tags": 12}})
     values: dict[str, object] = {
-        **{"task": "token_classification", "pipeline_tag": "token-classification", "data": data},
+        **{"task": "token_classification", "answers": "entities", "pipeline_tag": "token-classification"},
+        "data": data,
         "variants": {"float32": measured, "int8": measured},
     }
     return replace(base, **{**values, **changes})  # type: ignore[arg-type]

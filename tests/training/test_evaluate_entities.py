@@ -1,6 +1,7 @@
 import random
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from reports import HOSTILE, make_entity_evaluation, make_entity_report
@@ -10,7 +11,7 @@ from test_report import page_of
 
 from retort.data.spans import Span
 from retort.tasks import TASKS
-from retort.tasks.base import Entity
+from retort.tasks.base import Entity, Kind
 from retort.training.card import WORDS, build_card
 from retort.training.charts import draw_confusion
 from retort.training.entities import NOTHING, Piece, SpanError, calibration_error, evaluate_entities
@@ -220,9 +221,6 @@ def test_metrics_hold_the_scores_of_spans() -> None:
     assert [*found["test"]] == ["f1", "precision", "recall", "macro_f1", "ece", "ece_before_calibration", "n"]
 
 
-def test_report_and_card_know_the_same_kinds_of_task() -> None:
-    assert [*PAGES] == [*WORDS]
-
-
-def test_every_task_is_of_a_kind_that_report_and_card_know() -> None:
-    assert {task.pipeline_tag for task in TASKS.values()} == {*PAGES}
+def test_report_and_card_know_every_kind_of_answers() -> None:
+    assert [*PAGES] == [*WORDS] == [*get_args(Kind)]
+    assert {task.answers for task in TASKS.values()} == {*PAGES}

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from browser import Open
@@ -12,6 +13,8 @@ from artifacts import tiny_artifact
 from retort.app import create_app
 from retort.config import ServeSettings
 from retort.engine.registry import Registry
+from retort.tasks.base import Kind
+from retort.web.page import ANSWERS
 from retort.web.playground import FILES
 from served import serving
 
@@ -60,6 +63,15 @@ def test_modules_load_only_each_other(documented: FlaskClient) -> None:
 @pytest.mark.parametrize("file", ["playground.html", "../page.py", "..%2fpage.py", "%00", "palette.py"])
 def test_no_other_file_is_served(documented: FlaskClient, file: str) -> None:
     assert documented.get(f"/playground/{file}").status_code == 404
+
+
+def test_scripts_and_the_bare_page_say_the_same_of_models_of_every_kind(open_page: Open) -> None:
+    bare = open_page(java_script_enabled=False).page
+    scripted = open_page("topics").page
+    said = [page.locator("#model option").all_text_contents() for page in (bare, scripted)]
+    assert said[0] == said[1]
+    assert all(any(answers.split("{n}")[-1] in each for each in said[0]) for answers in ANSWERS.values())
+    assert [*ANSWERS] == [*get_args(Kind)]
 
 
 def test_a_report_is_a_page_that_runs_nothing(documented: FlaskClient) -> None:

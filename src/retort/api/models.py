@@ -29,6 +29,7 @@ from retort.errors import (
 )
 from retort.pointer import Pointer, remove_pointer, rewind_pointer, write_pointer
 from retort.shelf import choose, choose_previous, find_published
+from retort.tasks.base import Kind
 
 MAX_BODY_BYTES = 65_536
 
@@ -51,6 +52,7 @@ class ServedModel(BaseModel):
     name: str
     model: str
     task: str
+    answers: Kind
     n_labels: int
     max_seq_len: int
     model_dir: str
@@ -139,6 +141,7 @@ def describe(name: str, held: Held) -> dict[str, Any]:
         "name": name,
         "model": artifact.version,
         "task": artifact.served.task,
+        "answers": artifact.task.answers,
         "n_labels": len(artifact.served.labels),
         "max_seq_len": artifact.served.max_seq_len,
         "model_dir": artifact.path.name,

@@ -1,8 +1,9 @@
 """What a training found out becomes the model card: `README.md` with the YAML header that model hubs read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from retort.tasks.base import Kind
 from retort.training.evaluate import Evaluation
 from retort.training.report import TrainingReport
 
@@ -37,17 +38,19 @@ class Words(NamedTuple):
     errors: str
 
 
-WORDS = {  # by the hub's name of the kind of task
-    "text-classification": Words(
-        auto_model="AutoModelForSequenceClassification",
-        labels="labels",
-        heading="Labels",
-        label="label",
-        counted="texts",
-        limits="It knows the labels above and no others: a text about something else gets one of them too.",
-        errors="most confident",
-    ),
-    "token-classification": Words(
+_LABELS = Words(
+    auto_model="AutoModelForSequenceClassification",
+    labels="labels",
+    heading="Labels",
+    label="label",
+    counted="texts",
+    limits="It knows the labels above and no others: a text about something else gets one of them too.",
+    errors="most confident",
+)
+WORDS: Mapping[Kind, Words] = {
+    "label": _LABELS,
+    "labels": _LABELS,
+    "entities": Words(
         auto_model="AutoModelForTokenClassification",
         labels="types of entities",
         heading="Types of entities",
@@ -108,7 +111,7 @@ def _header(report: TrainingReport) -> Iterable[str]:
 
 
 def _body(report: TrainingReport) -> Iterable[str]:
-    measured, counts, words = report.measured, report.data.counts, WORDS[report.pipeline_tag]
+    measured, counts, words = report.measured, report.data.counts, WORDS[report.answers]
     yield f"# {cell(report.model)}, fine-tuned"
     yield ""
     yield (

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from retort.data.splits import SplitReport
 from retort.durations import format_seconds
+from retort.tasks.base import Kind
 from retort.tasks.metrics import Ints
 from retort.training.charts import draw_confusion, draw_learning_curves, draw_reliability
 from retort.training.evaluate import Measured
@@ -45,17 +46,19 @@ class Page:
     right: str
 
 
-PAGES = {  # by the hub's name of the kind of task
-    "text-classification": Page(
-        template="report.html",
-        labels="labels",
-        by_label="Label by label",
-        headlines=("accuracy", "macro_f1", "micro_f1"),
-        start=" The head started from a logistic regression on the frozen encoder.",
-        decisions="decisions",
-        right="right",
-    ),
-    "token-classification": Page(
+_LABELS = Page(
+    template="report.html",
+    labels="labels",
+    by_label="Label by label",
+    headlines=("accuracy", "macro_f1", "micro_f1"),
+    start=" The head started from a logistic regression on the frozen encoder.",
+    decisions="decisions",
+    right="right",
+)
+PAGES: Mapping[Kind, Page] = {
+    "label": _LABELS,
+    "labels": _LABELS,
+    "entities": Page(
         template="report_entities.html",
         labels="types of entities",
         by_label="Type by type",
@@ -95,7 +98,8 @@ class TrainingReport:
     seconds: Mapping[str, float]  # stage -> s
     examples_per_s: float
     peak_rss_mb: float
-    pipeline_tag: str = "text-classification"  # the hub's name of the kind of task
+    answers: Kind = "label"
+    pipeline_tag: str = "text-classification"  # what the hub calls this kind of task
 
     @property
     def measured(self) -> Measured:
@@ -109,7 +113,7 @@ def write_report(path: Path, report: TrainingReport) -> None:
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"shown": shown, "marked": marked, "names": _names}
     environment.filters |= {"percent": _percent, "duration": format_seconds}
-    words = PAGES[report.pipeline_tag]
+    words = PAGES[report.answers]
     template = environment.get_template(words.template)
     page = template.render(r=report, m=report.measured, words=words, **_pictures(report), **_tables(report))
     path.write_text(page, encoding="utf-8", errors="replace")

@@ -10,6 +10,7 @@ from retort.api.models import describe
 from retort.api.pages import File, encode_file
 from retort.config import ServeSettings
 from retort.engine.registry import DEFAULT, Registry
+from retort.tasks.base import Kind
 from retort.web.shown import Shown
 
 # Nothing is loaded from, or sent to, another host, and nothing that a text or a label holds can run.
@@ -17,10 +18,10 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-TASKS: Mapping[str, str] = {
-    "classification": "one of {n} labels",
-    "multi_label_classification": "any of {n} labels",
-    "token_classification": "named entities",
+ANSWERS: Mapping[Kind, str] = {
+    "label": "one of {n} labels",
+    "labels": "any of {n} labels",
+    "entities": "named entities",
 }
 
 
@@ -66,10 +67,10 @@ def load_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["describe_task"] = describe_task
+    environment.globals["describe_answers"] = describe_answers
     return environment
 
 
-def describe_task(task: str, n_labels: int) -> str:
+def describe_answers(answers: Kind, n_labels: int) -> str:
     """A few words for people."""
-    return TASKS.get(task, task.replace("_", " ")).format(n=n_labels)
+    return ANSWERS[answers].format(n=n_labels)

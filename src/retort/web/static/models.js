@@ -6,13 +6,13 @@ import { assignSlots } from "./palette.js";
 
 const KEPT_MS = 60_000; // some browsers read a file that they save only later
 
-const LABELS_OF = {
-  classification: (n) => `one of ${n} labels`,
-  multi_label_classification: (n) => `any of ${n} labels`,
-  token_classification: () => "named entities",
+const ANSWERS = {
+  label: (n) => `one of ${n} labels`,
+  labels: (n) => `any of ${n} labels`,
+  entities: () => "named entities",
 };
 
-const describeTask = ({ task, n_labels: n }) => (LABELS_OF[task] ?? (() => task.replaceAll("_", " ")))(n);
+const describeAnswers = ({ answers, n_labels: n }) => ANSWERS[answers](n);
 
 /** The field in which one is chosen.  `onChange()` is called when another one is, `onFault(error)` where a document cannot be saved. */
 export class Models {
@@ -60,7 +60,7 @@ export class Models {
     const isThere = this.#models.some(({ name }) => name === before);
     this.select.replaceChildren(
       ...this.#models.map((model) =>
-        make("option", { value: model.name, selected: isThere && model.name === before }, `${model.name} · ${describeTask(model)}`),
+        make("option", { value: model.name, selected: isThere && model.name === before }, `${model.name} · ${describeAnswers(model)}`),
       ),
     );
     this.#tell();

@@ -1,4 +1,4 @@
-// What a task's answers look like: one of them, many in a table, and all as CSV.
+// What answers of each kind look like: one of them, many in a table, and all as CSV.
 
 import { renderBars, sayLabels } from "./bars.js";
 import { formatPercent, make, shorten } from "./dom.js";
@@ -82,10 +82,10 @@ const ENTITIES = {
   ],
 };
 
-const VIEWS = { token_classification: ENTITIES };
+const VIEWS = { label: LABELS, labels: LABELS, entities: ENTITIES };
 
 /** The view of a model, as `GET /models` describes it. */
-export const viewOf = (model) => VIEWS[model.task] ?? LABELS;
+export const viewOf = (model) => VIEWS[model.answers];
 
 /** The results of `items`, in the form that `renderTable` takes. */
 export const rowsOf = (items, results) => results.map((result, index) => ({ index, item: items[index], result }));
