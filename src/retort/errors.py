@@ -27,7 +27,7 @@ RetortError
     ├── NoSuchDocument   that model has no card, or no report
     ├── Unauthorized     no API key, or none that is known
     ├── Forbidden        a known API key that may not do this
-    └── ForeignPage      a page of another site sent a form
+    └── ForeignPage      a page of another site sent what browsers send unasked
 """
 
 
@@ -153,4 +153,4 @@ class Forbidden(BadRequest):
 
 
 class ForeignPage(BadRequest):
-    """A page of another site sent a form, perhaps without its visitor's will."""
+    """A page of another site sent what browsers send unasked, perhaps without its visitor's will."""

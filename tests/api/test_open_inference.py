@@ -152,5 +152,15 @@ def test_binary_data_fit_exactly_or_are_refused(client: FlaskClient, given: tupl
         assert response.status_code == status, response.text
 
 
+def test_a_page_of_another_site_must_say_what_it_sends(client: FlaskClient) -> None:
+    sites = ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://elsewhere.example"}, {"Origin": "http://["})
+    for headers in sites:
+        refused = client.post(INFER, data=json.dumps(body()), content_type="", headers=headers)
+        assert (refused.status_code, refused.get_json()["error_type"]) == (403, "ForeignPage")
+        assert client.post(INFER, json=body(), headers=headers).status_code == 200
+    own = {"Origin": "http://localhost"}
+    assert client.post(INFER, data=json.dumps(body()), content_type="", headers=own).status_code == 200
+
+
 def test_other_types_are_refused(client: FlaskClient) -> None:
     assert client.post(INFER, data=json.dumps(body()), content_type="text/plain").status_code == 415

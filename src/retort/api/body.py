@@ -6,10 +6,12 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from retort.api.errors import UnsupportedBody
-from retort.errors import BodyTooLong, NotJson
+from retort.errors import BodyTooLong, ForeignPage, NotJson
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+UNASKED = (FORM, "")  # browsers send these to any server and ask it nothing first, as they do for JSON
+OWN_SITES = ("same-origin", "none")  # of `Sec-Fetch-Site`; none: a person reloads the answer
 MAX_DISCARDED_BYTES = 64 * 2**20
 
 
@@ -21,7 +23,7 @@ def read_json_body(max_bytes: int) -> bytes:
 def read_typed_body(max_bytes: int, *types: str) -> bytes:
     """The whole body of a request that says it is one of `types` ("": says nothing), in UTF-8.
 
-    Raises UnsupportedBody: it says something else; BodyTooLong; NotJson: it broke off.
+    Raises UnsupportedBody: it says something else; ForeignPage; BodyTooLong; NotJson: it broke off.
     """
     if request.mimetype not in types:
         raise UnsupportedBody(f"Expected `Content-Type: {' or '.join(kind for kind in types if kind)}`.")
@@ -29,7 +31,21 @@ def read_typed_body(max_bytes: int, *types: str) -> bytes:
         raise UnsupportedBody("Expected text in UTF-8; send no other charset.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedBody("Expected a body that is not compressed; send no Content-Encoding.")
+    if request.mimetype in UNASKED and _is_foreign():
+        raise ForeignPage(
+            f"Expected a form of our own page, or `Content-Type: {JSON}`; got a form or a body without a type from a "
+            "page of another site."
+        )
     return read_body(max_bytes)
+
+
+def _is_foreign() -> bool:
+    """Whether a page of another site sent it, perhaps without its visitor's will.
+
+    Browsers say so, to a server without TLS by `Origin` alone; what says neither is no browser.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    return site not in OWN_SITES if site else origin is not None and origin.partition("://")[2] != request.host
 
 
 def read_body(max_bytes: int) -> bytes:

@@ -1,9 +1,9 @@
 """`POST /` with a form's fields: the playground's answer to who has no JavaScript."""
 
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from flask import Response, g, request
+from flask import Response, g
 
 from retort.api.access_log import note_answer
 from retort.api.answering import answer
@@ -12,13 +12,12 @@ from retort.api.errors import describe_error
 from retort.api.pages import answer_file
 from retort.api.schema import build_response, check_request
 from retort.engine.registry import DEFAULT
-from retort.errors import ForeignPage, NotJson, RetortError
+from retort.errors import NotJson, RetortError
 from retort.web.page import POLICY, Asked, Page
 from retort.web.shown import Shown, show_answer
 
 N_BARS = 10
 MAX_FIELDS = 16
-OWN_SITES = ("same-origin", "none")  # of `Sec-Fetch-Site`; none: a person reloads the answer
 
 
 def build_form(page: Page) -> Callable[[], Response]:
@@ -28,7 +27,6 @@ def build_form(page: Page) -> Callable[[], Response]:
         """Whatever is refused is a sentence on the page, with the status that the API would give it."""
         asked = Asked()
         try:
-            _refuse_foreign()
             asked = parse_form(read_typed_body(page.settings.max_body_bytes, FORM))
             shown = _predict(page, asked)
         except RetortError as e:
@@ -56,18 +54,6 @@ def parse_form(body: bytes) -> Asked:
     first = {name: values[0].replace("\r\n", "\n") for name, values in fields.items()}
     pair = first.get("text_pair", "") if "is_pair" in first else None
     return Asked(first.get("model") or DEFAULT, first.get("text", ""), pair)
-
-
-def _refuse_foreign() -> None:
-    """Browsers let any page send a form to any server, and ask the server nothing first, as they do for JSON.
-
-    They say whose page it was, to a server without TLS by its `Origin` alone; what says neither is no browser.
-    Raises ForeignPage.
-    """
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    is_own = site in OWN_SITES if site else origin is None or urlsplit(origin).netloc == request.host
-    if not is_own:
-        raise ForeignPage("Expected a form of this page, got one that a page of another site sent; send it from here.")
 
 
 def _predict(page: Page, asked: Asked) -> Shown | None:
