@@ -12,6 +12,7 @@ from retort.tokenization.wordwise import central_words, encode_words, find_words
 TEXTS = {
     "two-day trip to   the U.S.": ["two", "-", "day", "trip", "to", "the", "U", ".", "S", "."],
     " @paul_walk #ff\tcan't ": ["@paul_walk", "#ff", "can", "'t"],
+    "wait... what?!!": ["wait", "...", "what", "?", "!!"],
     "see http://t.co/Paris?x=1#y, www.a.b/c": ["see", "http://t.co/Paris?x=1#y,", "www.a.b/c"],
     "Ada's &amp; O'Neil n't 'so'": ["Ada", "'s", "&amp;", "O", "'", "Neil", "n", "'t", "'", "so", "'"],
     "ask ada.l+x@mail.org. a@b @ # c#": ["ask", "ada.l+x@mail.org", ".", "a", "@", "b", "@", "#", "c", "#"],

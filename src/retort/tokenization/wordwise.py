@@ -2,7 +2,7 @@
 
 A word is a run of letters and digits, or any other visible character by itself, so that an entity never begins or ends
 within one; but a token that covers several of them, such as an unknown one, is a word.  Its first token speaks for it.
-Addresses, @names and #tags are words too: what looks like a name within them is none, and would teach so of names.
+What `WHOLE` finds is one, too: what looks like a name within an address is none, and would teach so of names elsewhere.
 """
 
 import re
@@ -18,7 +18,7 @@ from retort.tokenization.tokenizer import Tokenizer, Tokens
 
 WHOLE = re.compile(
     r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\w)[@#]\w+"  # addresses, names, tags
-    r"|['’](?:s|m|d|t|re|ve|ll)\b|&#?\w{1,16};"  # what English hangs on to a word, and characters spelled for HTML
+    r"|['’](?:s|m|d|t|re|ve|ll)\b|&#?\w{1,16};|([^\w\s])\1+"  # what English hangs on to a word, HTML's characters, dots
 )
 
 
