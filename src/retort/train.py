@@ -90,7 +90,7 @@ class Training:
     def encode(self) -> None:
         """The encoder is read, and every text becomes encodings."""
         checkpoint = self._start()
-        self.settings = s = fill_settings(self.settings, checkpoint.config.family)
+        self.settings = s = fill_settings(self.settings, checkpoint.config.family, self.task.answers)
         self.config: Config = replace(checkpoint.config, pooling=s.pooling or checkpoint.config.pooling)
         self.pretrained: Weights = checkpoint.weights
         self.tokenizer = checkpoint.tokenizer
