@@ -322,7 +322,7 @@ def test_a_bad_further_model_changes_nothing(serving: Serving, caplog: pytest.Lo
 
 def test_a_pointer_that_is_gone_changes_nothing(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
     (serving.models_dir / FILE).unlink()
-    check_refused(serving, caplog, r"Cannot read .*No such file")
+    check_refused(serving, caplog, r"There is no .*latest_model_config\.json")
 
 
 def test_a_pointer_that_is_a_circle_of_links_changes_nothing(
