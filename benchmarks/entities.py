@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--epochs", type=int, default=3, help="Of all but the BiLSTM.")
-    parser.add_argument("--learn-rate", type=float, default=2e-4, help="Of all but the BiLSTM.")
+    parser.add_argument("--learn-rate", type=float, default=1e-4, help="Of all but the BiLSTM.")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "entities.json")
     args = parser.parse_args()
     files = {name: str(args.data_dir / "wnut17" / file) for name, file in FILES.items()}

@@ -17,4 +17,4 @@ def test_what_was_chosen_stays_even_if_it_is_the_default() -> None:
 def test_minilm_learns_faster_where_words_are_labelled() -> None:
     plain = TrainSettings()
     assert fill_settings(plain, "bert", "label") == plain
-    assert fill_settings(plain, "bert", "entities").max_learn_rate == 2e-4
+    assert fill_settings(plain, "bert", "entities").max_learn_rate == 1e-4

@@ -79,7 +79,7 @@ class TrainSettings(Settings):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Texts a step.")
     max_seq_len: Annotated[int, Field(ge=8, le=512)] = Field(128, description="Longest encoding, in tokens.")
     max_learn_rate: Annotated[float, Field(gt=0, le=1)] = Field(
-        5e-5, description="Peak of the learning rate; bilstm: 0.01, entities by minilm: 0.0002."
+        5e-5, description="Peak of the learning rate; bilstm: 0.01, entities by minilm: 0.0001."
     )
     min_learn_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Learning rate at the end.")
     warmup_proportion: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="Share of training that warms up.")

@@ -11,7 +11,7 @@ Recipe = Mapping[str, Any]
 
 BY_FAMILY: Mapping[str, Recipe] = {"bilstm": {"n_epochs": 15, "max_learn_rate": 1e-2, "crf": True}}
 # So small an encoder must move further to tell words apart than to tell texts apart (measured on WNUT17).
-BY_MODEL: Mapping[tuple[Kind, str], Recipe] = {("entities", "minilm"): {"max_learn_rate": 2e-4}}
+BY_MODEL: Mapping[tuple[Kind, str], Recipe] = {("entities", "minilm"): {"max_learn_rate": 1e-4}}
 
 
 def fill_settings(settings: TrainSettings, family: str, answers: Kind) -> TrainSettings:
