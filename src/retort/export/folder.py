@@ -1,11 +1,10 @@
 """A trained model becomes the files of an artifact that serving and `transformers` read."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -21,9 +20,9 @@ from retort.model.families import FAMILIES
 from retort.model.heads import HEADS
 from retort.model.hugging_face import tokenizer_files
 from retort.tasks import TASKS, Input, Task
-from retort.tasks.base import Floats
 from retort.tokenization.encoding import Encoding
 from retort.tokenization.tokenizer import Tokenizer
+from retort.training.part import flatten
 
 MAX_GOLDEN_CHARACTERS = 500  # goldens are replayed at each start, so long texts are left to the tests
 
@@ -39,7 +38,7 @@ def write_graph(
     head = HEADS[task.head](config, weights["classifier.bias"].size, task.activation, weights)
     expected = Classifier(FAMILIES[config.family].build(config, weights), head).predict_logits(encodings)
     session = open_session(folder / FLOAT_GRAPH)
-    check_equal(_flatten(expected), _flatten(run_encodings(session, encodings, pad_id)))
+    check_equal(flatten(expected), flatten(run_encodings(session, encodings, pad_id)))
     session.close()
 
 
@@ -68,11 +67,6 @@ def write_golden(folder: Path, served: Served, tokenizer: Tokenizer, inputs: Seq
             fields = {name: text for name, text in asdict(one).items() if text is not None}
             f.write(json.dumps(fields | {"logits": logits.tolist()}, ensure_ascii=False) + "\n")
     session.close()
-
-
-def _flatten(logits: Iterable[Floats]) -> Floats:
-    """What encodings gave, (n_labels,) or (T_i, n_labels) each, as rows (N, n_labels)."""
-    return np.concatenate([np.atleast_2d(each) for each in logits])
 
 
 def _cut(given: Input) -> Input:

@@ -103,7 +103,7 @@ def build_part(
 
 
 def flatten(logits: Sequence[Floats]) -> Floats:
-    """Logits or features of inputs, of each decision: (N, ...), as `Part.flat_targets`."""
+    """Logits or features, (n,) or (n_words, n) each, of each decision: (N, n), as `Part.flat_targets`."""
     return np.concatenate([np.atleast_2d(each) for each in logits])
 
 
